@@ -1,0 +1,1 @@
+"""The edge agent: dials out from the plant, keeps to its own boundary."""

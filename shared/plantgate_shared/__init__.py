@@ -1,0 +1,1 @@
+"""What hub and edge agent share; imports neither of them."""

@@ -1,0 +1,57 @@
+"""Structured logging: one JSON object (or a readable line on a terminal) an event, on standard error.
+
+Events are constants from `Event`; keys are snake_case nouns. People's addresses and names are logged at DEBUG only.
+"""
+
+import logging
+import sys
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+
+class Event(StrEnum):
+    """Names of log events: what happened, as `noun.verb`."""
+
+    STARTED = "process.started"
+    STOPPED = "process.stopped"
+    FAILED = "process.failed"
+    TUNNEL_UP = "tunnel.up"
+    TUNNEL_DOWN = "tunnel.down"
+    TUNNEL_REFUSED = "tunnel.refused"
+    PATH_CHANGED = "path.changed"
+    PEER_ADDED = "peer.added"
+    PEER_REMOVED = "peer.removed"
+    AGENT_ENROLLED = "agent.enrolled"
+    BOUNDARY_REFUSED = "boundary.refused"
+    DRIFT_CORRECTED = "drift.corrected"
+    KERNEL_REFUSED = "kernel.refused"
+    VPN_OFF = "vpn.off"
+    CHANGES_APPLIED = "changes.applied"
+    STORE_UNREACHABLE = "store.unreachable"
+    WORKER_STARTED = "worker.started"
+    WORKER_EXITED = "worker.exited"
+    REQUEST_FAILED = "request.failed"
+
+
+def configure(level: str = "info", *, json: bool | None = None) -> None:
+    """Set logging up for the process; `json=None` means JSON unless standard error is a terminal."""
+    as_json = not sys.stderr.isatty() if json is None else json
+    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=True)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def get_logger(**context: Any) -> Any:
+    return structlog.get_logger(**context)
