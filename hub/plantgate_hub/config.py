@@ -75,7 +75,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    listen: str = option("0.0.0.0", "Address to listen on for HTTPS: portal, device pages and agents' tunnels.")
+    listen: str = option("0.0.0.0", "Address for HTTPS: portal, device pages, agents' tunnels.")  # noqa: S104  a public service
     port: int = option(443, "TCP port to listen on.")
     public_port: int = option(443, "Port that people's browsers use, where it differs (port forward, load balancer).")
     portal_host: str = option("portal.localhost", "Host name of the portal.")
