@@ -362,6 +362,40 @@ async def test_a_reset_wakes_a_waiting_reader_and_a_waiting_writer():
                 await task
 
 
+async def test_a_reset_wakes_a_writer_that_waits_for_the_channel():
+    device = Device()
+    async with memory_pair(agent={"on_stream": device}) as pair:
+        stream = await pair.hub.open_stream(TARGET, WAIT)
+        pair.channels[0].hold(True)
+        for number in range(10):
+            pair.hub.send_control({"n": number})
+        await asyncio.sleep(0)
+        writing = asyncio.create_task(stream.write(bytes(1_000_000)))
+        await asyncio.sleep(0)
+        device.streams[0].reset(ResetReason.GONE)
+        await eventually(lambda: stream.closed)
+        pair.channels[0].hold(False)
+        with pytest.raises(StreamReset):
+            await writing
+
+
+async def test_a_reset_wakes_a_writer_that_hands_over_itself():
+    device = Device()
+    async with memory_pair(agent={"on_stream": device}) as pair:
+        stream = await pair.hub.open_stream(TARGET, WAIT)
+        pair.channels[0].hold(True)
+        for number in range(4):  # as many as the channel takes without waiting
+            pair.hub.send_control({"n": number})
+        await eventually(lambda: not pair.hub.mux.wants_to_send)
+        writing = asyncio.create_task(stream.write(bytes(1_000_000)))
+        await eventually(lambda: pair.hub._sending)
+        device.streams[0].reset(ResetReason.GONE)
+        await eventually(lambda: stream.closed)
+        pair.channels[0].hold(False)
+        with pytest.raises(StreamReset):
+            await writing
+
+
 async def test_too_many_streams_are_refused_by_this_side_at_once():
     limits = {"limits": Limits(max_streams=2)}
     async with memory_pair(hub=limits, agent={"on_stream": Device(), **limits}) as pair:

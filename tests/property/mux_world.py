@@ -32,6 +32,8 @@ class End:
     offered: set[int] = field(default_factory=set)
     said_eof: set[int] = field(default_factory=set)
     heard_eof: set[int] = field(default_factory=set)
+    pending: dict[int, bytes] = field(default_factory=dict)
+    """The rest of a write that has to wait: it goes on when the mux says that it may, not before."""
     over: set[int] = field(default_factory=set)
     """Streams reset by either side, as far as this side knows."""
     controls: list[object] = field(default_factory=list)
@@ -43,7 +45,11 @@ class End:
 
     def writable(self) -> list[int]:
         states = (StreamState.OPEN, StreamState.HALF_CLOSED_REMOTE)
-        return [s for s in self.mux._streams if self.mux.state_of(s) in states and s not in self.said_eof]
+        return [
+            s
+            for s in self.mux._streams
+            if self.mux.state_of(s) in states and s not in self.said_eof and s not in self.pending
+        ]
 
     def live(self) -> list[int]:
         return list(self.mux._streams)
@@ -52,6 +58,8 @@ class End:
 
     def write(self, stream: int, data: bytes) -> None:
         """As the shell does: the short cut if it is open, else the queue."""
+        if self.mux.state_of(stream) is StreamState.CLOSED:
+            return
         message = self.mux.send_bulk(stream, data)
         taken = len(data)
         if message is not None:
@@ -59,6 +67,10 @@ class End:
         else:
             taken = self.mux.send_data(stream, data)
         self.sent[stream] += data[:taken]
+        if taken < len(data):
+            self.pending[stream] = data[taken:]
+        else:
+            self.pending.pop(stream, None)
 
     def reset(self, stream: int) -> None:
         self.mux.reset_stream(stream, ResetReason.CANCELLED)
@@ -110,6 +122,8 @@ class End:
                     self.offered.add(stream)
                 case events.DataReceived(stream, data):
                     self._data(stream, data)
+                case events.StreamWritable(stream) if stream in self.pending:
+                    self.write(stream, self.pending[stream])
                 case events.EofReceived(stream):
                     self.heard_eof.add(stream)
                 case events.StreamWasReset(stream, reason, _):
@@ -131,6 +145,7 @@ class End:
     def _ended(self, stream: int) -> None:
         self.over.add(stream)
         self.offered.discard(stream)
+        self.pending.pop(stream, None)
         self.unread[stream] = 0
 
     def check(self) -> None:
@@ -189,6 +204,7 @@ def settle(a: End, b: End) -> None:
 def assert_all_arrived(a: End, b: End) -> None:
     """After `settle`: every stream ended, every byte that nobody gave up arrived, all credit is back."""
     for end, other in ((a, b), (b, a)):
+        assert not end.pending, "a writer was never woken"
         assert end.mux.stream_count == 0, f"{end.name} still has {end.mux._streams}"
         for stream, data in end.sent.items():
             if stream not in end.over and stream not in other.over:

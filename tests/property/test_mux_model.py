@@ -2,7 +2,7 @@
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.property.mux_world import assert_all_arrived, deliver, settle, world
 
@@ -25,11 +25,39 @@ class TwoMuxes(RuleBasedStateMachine):
     def pick(choices: list[int], number: int) -> int | None:
         return sorted(choices)[number % len(choices)] if choices else None
 
+    @initialize(openers=st.lists(sides, max_size=3))
+    def start(self, openers):
+        """Most runs start with streams that are in use already."""
+        for side in openers:
+            end, other = self.ends[side], self.ends[1 - side]
+            stream = end.mux.open_stream({})
+            end.flush(9)
+            deliver(end, other, 9)
+            other.offered.discard(stream)
+            other.mux.accept_stream(stream)
+            other.flush(9)
+            deliver(other, end, 9)
+
     @rule(side=sides)
     def open(self, side):
         mux = self.ends[side].mux
         if mux.can_open():
             mux.open_stream({"host": "192.168.1.10", "port": 80})
+
+    @rule(side=sides, number=picks, sizes=st.lists(st.integers(1, 20), min_size=1, max_size=5), read=st.integers(1, 60))
+    def converse(self, side, number, sizes, read):
+        """A few writes that travel at once, and a read at the other end."""
+        end, other = self.ends[side], self.ends[1 - side]
+        stream = self.pick(end.writable(), number)
+        if stream is None:
+            return
+        for size in sizes:
+            end.write(stream, self.fresh(size))
+        end.flush(9)
+        deliver(end, other, 30)
+        end.take_events()
+        if other.unread[stream]:
+            other.consume(stream, read)
 
     @rule(side=sides, number=picks)
     def accept(self, side, number):

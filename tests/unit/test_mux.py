@@ -184,6 +184,37 @@ def test_the_window_of_a_fast_reader_grows_and_that_of_a_slow_one_does_not():
     assert slow.mux._streams[1].window == initial
 
 
+def pour(wire: Wire, stream: int) -> int:
+    """What the window of a stream has grown by after much fast reading."""
+    for _ in range(600):
+        wire.get(frames.Data(stream, bytes(MAX_DATA // 2)))
+        wire.mux.data_consumed(stream, MAX_DATA // 2)
+        wire.out()
+    return wire.mux._streams[stream].window - wire.mux.limits.stream_credit
+
+
+def test_no_window_grows_by_more_than_is_left_for_the_others():
+    generous = Limits(max_stream_credit=100_000_000)
+    wire = Wire(limits=generous).accepted(1).accepted(3)
+    half = generous.spare // 2
+    assert half * 0.9 < pour(wire, 1) <= half
+    assert half * 0.4 < pour(wire, 3) <= half // 2
+    wire.mux.reset_stream(1, ResetReason.CANCELLED)
+    wire.mux.reset_stream(3, ResetReason.CANCELLED)
+    assert wire.mux._giver.spare == generous.spare, "it comes back"
+
+
+def test_the_short_cut_for_received_data_keeps_the_same_accounts():
+    wire = Wire(limits=Limits(stream_credit=100, max_stream_credit=100)).accepted()
+    message = frames.encode_data(1, [b"x" * 60], 60)
+    assert wire.mux.receive_bulk(message) == (1, b"x" * 60)
+    assert (wire.mux._streams[1].credit_in, wire.mux.buffered_in) == (40, 60)
+    assert wire.mux._giver.left == wire.mux.limits.connection_credit - 60
+    assert wire.mux.receive_bulk(message) is None, "beyond its credit: a matter for receive_message"
+    assert wire.mux.receive_bulk(frames.encode(frames.Eof(1))) is None
+    assert wire.mux.receive_bulk(frames.encode_data(9, [b"x"], 1)) is None
+
+
 def test_unread_streams_leave_the_others_their_guaranteed_credit():
     """Streams whose readers stop after their windows have grown take no more than what is spare."""
     wire = Wire()

@@ -34,9 +34,11 @@ class CreditGiver:
 
     def grant(self, record: StreamRecord) -> None:
         """Give a stream new credit. Its window grows when its reader has read nearly all: then it is the network that
-        it waits for. It gets at most half of what is spare, so that many slow streams together cannot take all."""
+        it waits for. No window grows by more than what is left for all others, so some is always left."""
         if record.unread * 4 <= record.window:
-            extra = min(record.window, self._limits.max_stream_credit - record.window, self.spare // 2)
+            grown = record.window - self._limits.stream_credit
+            room = min(self._limits.max_stream_credit - record.window, (self.spare - grown) // 2)
+            extra = max(0, min(record.window, room))
             self.spare -= extra
             record.window += extra
             record.ungranted += extra
