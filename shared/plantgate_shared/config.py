@@ -86,7 +86,8 @@ def _convert(value: object, hint: Any, source: str, at: str) -> Any:
             return None
         return _convert(value, members[0], source, at)
     if dataclasses.is_dataclass(hint):
-        return parse(value, typing.cast(type, hint), source, at)
+        # a section whose keys are all commented out reads as nothing: it has its defaults
+        return parse({} if value is None else value, typing.cast(type, hint), source, at)
     if origin is tuple:
         if not isinstance(value, list):
             raise ConfigError(f"{source}: {at} must be a list, not {_describe(value)}")

@@ -24,6 +24,7 @@ class Sample:
 
 def test_defaults_fill_what_is_not_named():
     assert parse({"name": "a"}, Sample) == Sample(name="a")
+    assert parse({"name": "a", "pools": None}, Sample) == Sample(name="a")
 
 
 def test_nested_values_are_typed():
@@ -41,7 +42,7 @@ def test_nested_values_are_typed():
         ({"name": "a", "port": "many"}, "port must be a whole number, not 'many'"),
         ({"name": "a", "port": True}, "port must be a whole number, not true"),
         ({"name": "a", "pools": {"profiles": "100.64.0.1/10"}}, "not a network address (did you mean 100.64.0.0/10?)"),
-        ({"name": "a", "pools": None}, "pools must be a mapping of keys, not nothing"),
+        ({"name": "a", "pools": 3}, "pools must be a mapping of keys, not 3"),
         (["name"], "must be a mapping of keys, not a list"),
     ],
 )

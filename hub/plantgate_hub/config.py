@@ -1,0 +1,134 @@
+"""The hub's configuration: every key with its default and its documentation."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from itertools import combinations
+from pathlib import Path
+
+from plantgate_shared.config import option
+
+DEFAULT_PATH = Path("/etc/plantgate/hub.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """Address pools; they never overlap each other, and no plant subnet may overlap one of them."""
+
+    profiles: IPv4Network = option(
+        IPv4Network("100.64.0.0/10"),
+        "Tunnel addresses of people. The first host is the hub's own service address, which answers ping.",
+    )
+    transit: IPv4Network = option(
+        IPv4Network("240.0.0.0/4"),
+        "Prefixes that stand for plant subnets between hub and agents; people and plants never see them.",
+    )
+    aliases: IPv4Network = option(
+        IPv4Network("198.18.0.0/15"),
+        "Conflict-free prefixes under which people reach a plant whatever its real subnet is.",
+    )
+    largest_plant_subnet: int = option(16, "Shortest prefix length that a plant subnet may have.")
+
+    def __post_init__(self) -> None:
+        pools = {"profiles": self.profiles, "transit": self.transit, "aliases": self.aliases}
+        for (name, one), (other_name, other) in combinations(pools.items(), 2):
+            if one.overlaps(other):
+                raise ValueError(f"the pools {name} ({one}) and {other_name} ({other}) overlap; move one of them")
+        for name, pool in pools.items():
+            if pool.prefixlen > 20:
+                raise ValueError(f"the pool {name} ({pool}) is too small; give it a prefix of /20 or shorter")
+        if not 8 <= self.largest_plant_subnet <= 30:
+            raise ValueError("largest_plant_subnet must be between 8 and 30")
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    url: str = option(
+        "sqlite:////var/lib/plantgate-hub/hub.db",
+        "sqlite:////absolute/path for one node, postgresql://user@host/name for many.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    directory: Path = option(
+        Path("/var/lib/plantgate-hub-keys"),
+        "Where the hub's keys live: apart from the database and its backups, mode 0700. Made at first start.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    certificate: Path | None = option(
+        None,
+        "PEM chain for the portal's and the devices' host names. Without one the hub makes a development CA\n"
+        "and certificate in the keys directory.",
+    )
+    key: Path | None = option(None, "PEM private key of `certificate`.")
+    load_balancer_certificates: tuple[Path, ...] = option(
+        (), "PEM certificates of load balancers that end TLS in front of this hub; agents accept these too."
+    )
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together; set both or neither")
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    listen: str = option("0.0.0.0", "Address for HTTPS: portal, device pages, agents' tunnels.")  # noqa: S104  a public service
+    port: int = option(443, "TCP port to listen on.")
+    public_port: int = option(443, "Port that people's browsers use, where it differs (port forward, load balancer).")
+    portal_host: str = option("portal.localhost", "Host name of the portal.")
+    devices_domain: str = option(
+        "devices.localhost",
+        "Domain under which every device page has a host name of its own. It must not be the portal's domain\n"
+        "or a parent or child of it, so that device pages and portal are different sites to a browser.",
+    )
+
+    def __post_init__(self) -> None:
+        for port in (self.port, self.public_port):
+            if not 0 < port < 65536:
+                raise ValueError(f"{port} is not a TCP port")
+        portal, devices = self.portal_host.lower(), self.devices_domain.lower()
+        if portal == devices or portal.endswith("." + devices) or devices.endswith("." + portal):
+            raise ValueError(f"devices_domain {devices!r} and portal_host {portal!r} must not lie within each other")
+
+
+@dataclass(frozen=True, slots=True)
+class Vpn:
+    enabled: bool = option(True, "Carry VPN traffic on this node (needs root or CAP_NET_ADMIN, nftables, WireGuard).")
+    public_host: str = option(
+        "", "Host name or address that clients and agents dial for WireGuard over UDP. Empty: the portal's host name."
+    )
+    users_port: int = option(51820, "UDP port of pg-users, which technicians dial.")
+    agents_port: int = option(51821, "UDP port of pg-agents, which gateways dial.")
+    mtu: int = option(1380, "MTU inside the tunnels; 1380 fits PPPoE, IPv6 and most mobile networks outside.")
+    verify_interval: float = option(30.0, "Seconds between full verifications of the kernel against the store.")
+
+    def __post_init__(self) -> None:
+        if self.users_port == self.agents_port:
+            raise ValueError("users_port and agents_port must differ")
+        if not 1280 <= self.mtu <= 9000:
+            raise ValueError("mtu must be between 1280 and 9000")
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    level: str = option("info", "debug, info, warning or error.")
+    json: bool = option(True, "One JSON object a line; false for readable lines on a terminal.")
+
+    def __post_init__(self) -> None:
+        if self.level not in ("debug", "info", "warning", "error"):
+            raise ValueError("log level must be debug, info, warning or error")
+
+
+@dataclass(frozen=True, slots=True)
+class HubConfig:
+    name: str = option("hub", "Name of this hub in the tunnel handshake; agents pin it together with its key.")
+    web: Web = option(Web, "HTTPS: portal, device pages, agents' tunnels.")
+    vpn: Vpn = option(Vpn, "The VPN data plane.")
+    database: Database = option(Database, "Where people, plants and permissions are stored.")
+    keys: Keys = option(Keys, "The hub's private keys.")
+    tls: Tls = option(Tls, "Certificates.")
+    pools: Pools = option(Pools, "Address pools.")
+    log: Log = option(Log, "Logging.")
