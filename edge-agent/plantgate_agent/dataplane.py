@@ -1,4 +1,4 @@
-"""The data plane in the kernel: observe, plan, apply. Touches our interface, our tables, and per-interface forwarding."""
+"""The data plane in the kernel: observe, plan, apply. Touches our interface, tables and per-interface forwarding only."""
 
 import json
 from collections.abc import Iterable
@@ -163,7 +163,11 @@ def dropping_forward_chains(document: Any) -> list[tuple[str, str, str]]:
 
 def obstacle(family: str, table: str, chain: str) -> str:
     if (family, table, chain) == ("ip", "filter", "FORWARD"):
-        remedy = f"allow it with: iptables -I FORWARD -i {nft.INTERFACE} -j ACCEPT; iptables -I FORWARD -o {nft.INTERFACE} -j ACCEPT"
+        remedy = "allow it with: " + "; ".join(
+            f"iptables -I FORWARD {way} {nft.INTERFACE} -j ACCEPT" for way in ("-i", "-o")
+        )
     else:
-        remedy = f"accept iifname and oifname {nft.INTERFACE} there; the agent's own rules still hold it to the boundary"
+        remedy = (
+            f"accept iifname and oifname {nft.INTERFACE} there; the agent's own rules still hold it to the boundary"
+        )
     return f"the chain {chain} of the table {family} {table} drops forwarded packets unless told otherwise ({remedy})"

@@ -23,7 +23,7 @@ KEEPALIVE = 25
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """Everything the kernel shall hold for the agent. `rules.opened` is left empty: it follows from what is observed."""
+    """Everything the kernel shall hold for the agent. `rules.opened` stays empty: it follows from what is observed."""
 
     rules: Rules
     public_key: str
@@ -114,9 +114,7 @@ def plan(desired: Desired | None, observed: Observed) -> tuple[Step, ...]:
     forwarding = sorted({INTERFACE, *desired.rules.lans})
     # An interface that is not there yet has no entry; ours is made by the steps before.
     steps += (
-        SetForwarding(name, True)
-        for name in forwarding
-        if observed.forwarding.get(name, name != INTERFACE) is False
+        SetForwarding(name, True) for name in forwarding if observed.forwarding.get(name, name != INTERFACE) is False
     )
     return tuple(steps)
 

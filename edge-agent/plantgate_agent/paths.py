@@ -1,6 +1,6 @@
-"""Which way WireGuard's datagrams take, UDP or the websocket: a state machine without I/O, clock or randomness of its own.
+"""Which way WireGuard's datagrams take, UDP or the websocket: a state machine without I/O or clock.
 
-Theory. The websocket works wherever the agent works at all, so it is where every agent starts and what it falls back to.
+Theory. The websocket works wherever the agent works at all, so every agent starts there and falls back to it.
 UDP is better (no second retransmission below TCP, no Python on the way), so it is taken as soon as it is proved:
 
     WEBSOCKET --(one answer to the first probes after start)------------------> UDP
@@ -9,8 +9,8 @@ UDP is better (no second retransmission below TCP, no Python on the way), so it 
     UDP --(WireGuard itself does not get through although probes do)----------> WEBSOCKET, for long
 
 On UDP, received traffic is proof enough and costs nothing; only an idle or a one-way connection is probed. Time on UDP
-that ends soon after it began is flapping, and doubles the wait before the next try (hysteresis). Without a tunnel there is
-nothing to fall back to, so the machine then stays on UDP.
+that ends soon after it began is flapping, and doubles the wait before the next try (hysteresis). Without a tunnel there
+is nothing to fall back to, so the machine then stays on UDP.
 
 Idle cost on UDP: a probe and its answer (2 x 65 bytes) every PROBE_IDLE, 0.35 MB a day.
 """
@@ -43,7 +43,7 @@ FIRST_HANDSHAKE_WITHIN = 12.0
 HANDSHAKE_OLD = 165.0
 """Age in seconds of a handshake that shows failed rekeying: REKEY_AFTER_TIME 120 s, keepalive 25 s, some tries."""
 WIREGUARD_BLOCKED_HOLD = 900.0
-"""Seconds on the websocket when WireGuard was blocked while probes passed: deep inspection does not change by the minute."""
+"""Seconds on the websocket when WireGuard was blocked though probes passed: deep inspection is there to stay."""
 
 
 class Path(StrEnum):
@@ -70,7 +70,7 @@ Command = SendProbe | UsePath
 
 
 class PathMachine:
-    """Feed it events with the time (monotonic seconds), carry out what `poll` returns, and call `poll` again at `deadline`."""
+    """Feed it events with the time (monotonic seconds), carry out what `poll` returns, call `poll` again at `deadline`."""
 
     def __init__(self, now: float, rng: random.Random) -> None:
         self.path = Path.WEBSOCKET

@@ -35,7 +35,7 @@ class Prober(asyncio.DatagramProtocol):
     def error_received(self, exc: Exception) -> None:
         """An ICMP error about a probe: the same as no answer."""
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
         self._transport = None
 
     def configure(self, endpoint: Address, key: ProbeKey) -> None:
