@@ -1,8 +1,8 @@
-"""The data plane in the kernel: observe, plan, apply. Touches our interface, tables and per-interface forwarding only."""
+"""The data plane in the kernel: observe, plan, apply. Touches our own things and forwarding only."""
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from plantgate_shared.kernel import links
 from plantgate_shared.kernel.commands import run
 from plantgate_shared.kernel.nftables import Nftables
 from plantgate_shared.kernel.wireguard import WireGuardInterface
-from plantgate_shared.netplan import RemovePeer
+from plantgate_shared.netplan import RemovePeer, SetPeer, WireGuardState
 from plantgate_shared.secret import Secret
 
 from . import rules as nft
@@ -96,11 +96,11 @@ class DataPlane:
         if addresses and await self._observe_table() is not None:
             await self._nft.arun(nft.permit_hub(addresses))
 
-    async def renew_session(self, desired: Desired) -> None:
-        """Forget WireGuard's session with the hub; the next pass adds the peer and a handshake starts at once."""
-        known = await self._observe_wireguard()
-        if known and desired.peer in known.peers:
-            await self._wireguard.apply((RemovePeer(desired.peer),))
+    async def forget_sessions(self) -> None:
+        """Drop WireGuard's peers; the next pass adds the hub again, and a handshake starts at once."""
+        known = await self._observe_wireguard() if self._wireguard.exists() else None
+        if known:
+            await self._wireguard.apply([RemovePeer(peer) for peer in known.peers])
 
     async def foreign_obstacles(self) -> list[str]:
         """Other rules on this host that drop what the agent forwards, as sentences for a person."""
@@ -119,7 +119,12 @@ class DataPlane:
         listing = "".join([await self._nft.arun(f"list table {family} {nft.TABLE}") for family in present])
         return nft.parse_listing(listing)
 
-    async def _observe_wireguard(self) -> Any:
+    async def latest_handshake(self, peer: str) -> int:
+        """Wall-clock second of the last handshake with the hub; 0: none. Raises KernelError."""
+        known = (await self._wireguard.observe()).peers.get(peer)
+        return known.latest_handshake if known else 0
+
+    async def _observe_wireguard(self) -> WireGuardState | None:
         try:
             return await self._wireguard.observe()
         except KernelError:  # an interface whose process is dead: `ensure` makes it anew
@@ -142,6 +147,9 @@ class DataPlane:
             case ChangeLink(steps):
                 await links.apply(nft.INTERFACE, steps)
             case ChangePeers(steps):
+                # Keepalive from off to on makes WireGuard send at once: the hub learns the new way in one round trip.
+                quiet = [replace(s, keepalive=0) for s in steps if isinstance(s, SetPeer) and s.endpoint]
+                await self._wireguard.apply(quiet)
                 await self._wireguard.apply(steps)
 
 

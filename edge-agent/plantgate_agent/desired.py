@@ -44,8 +44,8 @@ def decide(state: DesiredState, site: Site) -> Decision:
     A subnet outside the boundary is left out. A state that would turn the gateway's own traffic into the tunnel, or
     that contradicts itself, is refused whole. Raises InvalidInput.
     """
-    transit_address = _within(IPv4Network(str(state.transit_address)), site.pools.transit, "its transit address")
-    peers = tuple(_within(IPv4Network(str(n)), site.pools.profiles, "a peer network") for n in state.peer_networks)
+    transit_address = _within(IPv4Network(state.transit_address), site.pools.transit, "its transit address")
+    peers = tuple(_within(n, site.pools.profiles, "a peer network") for n in state.peer_networks)
     if not peers:
         raise InvalidInput("the hub names no peer networks", hint="update the hub")
     if not SMALLEST_MTU <= state.mtu <= LARGEST_MTU:
@@ -54,7 +54,7 @@ def decide(state: DesiredState, site: Site) -> Decision:
     verdict = effective(site.boundary, [mapping.network for mapping in mappings], site.pools)
     accepted = tuple(mapping for mapping in mappings if mapping.network in verdict.accepted)
     reachable = Boundary.of(verdict.accepted)
-    targets = approved(((IPv4Address(str(t.host)), t.port) for t in state.targets if _is_address(t.host)), reachable)
+    targets = approved(((target.host, target.port) for target in state.targets), reachable)
     lans = interfaces_towards((mapping.network for mapping in accepted), site.routes)
     rules = Rules(
         transit_address=transit_address.network_address,
@@ -66,7 +66,7 @@ def decide(state: DesiredState, site: Site) -> Decision:
         wireguard_port=site.wireguard_port,
         worker_uid=site.worker_uid,
     )
-    network = Desired(rules, site.public_key, str(state.hub_wireguard_key), state.mtu)
+    network = Desired(rules, site.public_key, state.hub_wireguard_key, state.mtu)
     return Decision(network, targets, verdict.refused, tuple(_without_route(verdict.accepted, site.routes)))
 
 
@@ -82,7 +82,7 @@ def _within(network: IPv4Network, pool: IPv4Network, what: str) -> IPv4Network:
 def _mappings(state: DesiredState, pools: Pools) -> tuple[Mapping, ...]:
     found: list[Mapping] = []
     for subnet in state.subnets:
-        network, transit = IPv4Network(str(subnet.network)), IPv4Network(str(subnet.transit))
+        network, transit = subnet.network, subnet.transit
         _within(transit, pools.transit, "a transit prefix")
         if transit.prefixlen != network.prefixlen:
             raise InvalidInput(f"the hub's transit prefix {transit} has another length than {network}")
@@ -90,14 +90,6 @@ def _mappings(state: DesiredState, pools: Pools) -> tuple[Mapping, ...]:
             raise InvalidInput(f"the hub's transit prefix {transit} overlaps another one")
         found.append(Mapping(transit, network))
     return tuple(found)
-
-
-def _is_address(text: object) -> bool:
-    try:
-        IPv4Address(str(text))
-    except ValueError:
-        return False
-    return True
 
 
 def _without_route(networks: Sequence[IPv4Network], routes: Iterable[KernelRoute]) -> Iterable[str]:

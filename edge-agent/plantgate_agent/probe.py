@@ -38,8 +38,16 @@ class Prober(asyncio.DatagramProtocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
         self._transport = None
 
-    def configure(self, endpoint: Address, key: ProbeKey) -> None:
+    @property
+    def configured(self) -> bool:
+        return self._key is not None
+
+    def configure(self, endpoint: Address, key: ProbeKey) -> bool:
+        """Whom to ask from now on; whether that is news."""
+        if (self._endpoint, self._key) == (endpoint, key):
+            return False
         self._endpoint, self._key, self._asked = endpoint, key, None
+        return True
 
     def send(self, number: int) -> None:
         """Ask; a send that fails at once (no route) is a probe without answer."""

@@ -1,12 +1,13 @@
 """The gateway's nftables rules as text: a pure function of what shall pass, and the reading of what the kernel has.
 
 Only the tables named here are ever written or deleted; a gateway has rules of its own. Our chains drop only what
-touches the hub's interface, what opens a conversation with our WireGuard port, and routing that would exist only because
-of us.
+touches the hub's interface, what opens a conversation with our WireGuard port, and routing that would exist only
+because of us.
 
 How drift is seen: the kernel prints rules in its own words, which differ between versions. So the table is loaded,
-listed once, and both digests (of what was wanted, of what the kernel printed) are sealed into the comment of an empty
-chain. The table is as it should be while its listing still has the sealed digest; a restarted agent reads the same seal.
+listed once, and both digests (of what was wanted, of what the kernel printed) are sealed into the comment of an
+empty chain. The table is as it should be while its listing still has the sealed digest; a restarted agent reads the
+same seal.
 """
 
 import hashlib
