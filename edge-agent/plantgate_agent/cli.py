@@ -30,9 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="plantgate-agent", description="Plantgate's edge agent for a gateway."
-    )
+    parser = argparse.ArgumentParser(prog="plantgate-agent", description="Plantgate's edge agent for a gateway.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, function: object, text: str) -> argparse.ArgumentParser:
@@ -45,9 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     enroll.add_argument("--hub", required=True, metavar="URL", help="the hub, like https://hub.example.com")
     enroll.add_argument("--code", required=True, help="the one-time code from the plant's page in the portal")
     confirmation = enroll.add_mutually_exclusive_group()
-    confirmation.add_argument(
-        "--boundary", type=Path, metavar="FILE", help="YAML list of networks to make reachable"
-    )
+    confirmation.add_argument("--boundary", type=Path, metavar="FILE", help="YAML list of networks to make reachable")
     confirmation.add_argument("--yes", action="store_true", help="accept the detected networks that are proposed")
     enroll.add_argument("--replace", action="store_true", help="give up an earlier enrolment, its keys and boundary")
 
@@ -123,7 +119,7 @@ def _worker(arguments: argparse.Namespace) -> int:
     from plantgate_shared.logging import configure
 
     from .app import build
-    from .worker import HostGone, Worker
+    from .worker import Worker
 
     config = _load(arguments)
     configure(config.log_level)
@@ -131,8 +127,7 @@ def _worker(arguments: argparse.Namespace) -> int:
     async def run() -> None:
         await Worker(build(config)).run()
 
-    with suppress_group(HostGone):
-        asyncio.run(run())
+    asyncio.run(run())
     return 0
 
 

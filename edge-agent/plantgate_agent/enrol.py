@@ -154,7 +154,7 @@ def _post(config: AgentConfig, request: Request, identity_key: bytes, wireguard_
     )
     try:
         connection.connect()
-        seen = connection.sock.getpeercert(binary_form=True)
+        seen: bytes = connection.sock.getpeercert(binary_form=True)
         exchange = GatewayEnrolment(
             request.code, socket.gethostname(), identity_key, wireguard_key, certificate_sha256(seen), nonce
         )

@@ -68,12 +68,10 @@ async def prove(config: AgentConfig, enrolment: Enrolment, identity: IdentityKey
     )
     running = asyncio.create_task(connection.run())
     try:
-        async with asyncio.timeout(FIRST_STATE_WITHIN):
-            await asyncio.wait({running, heard}, return_when=asyncio.FIRST_COMPLETED)
+        waited: set[asyncio.Future[Any]] = {running, heard}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED, timeout=FIRST_STATE_WITHIN)
         state = heard.result() if heard.done() else None
         return Proof(state, await udp_works(state) if state else None)
-    except TimeoutError:
-        return Proof(None, None)
     finally:
         connection.close()
         await asyncio.gather(running, return_exceptions=True)

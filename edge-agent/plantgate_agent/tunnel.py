@@ -38,7 +38,7 @@ CONNECT_TIMEOUT = 10.0
 HANDSHAKE_TIMEOUT = 10.0
 """Seconds for the identity handshake."""
 PING_INTERVAL = 25.0
-"""Seconds of silence after which the hub is asked whether it is there; NAT boxes forget TCP after minutes, some after 30 s.
+"""Seconds of silence after which the hub is asked whether it is there; few NAT boxes forget TCP before 30 s.
 Idle cost: about 300 bytes each, 1 MB a day."""
 PING_TIMEOUT = 8.0
 STABLE_AFTER = 30.0
@@ -102,6 +102,7 @@ async def _dial(enrolment: Enrolment, context: ssl.SSLContext, permit: Permit) -
     except OSError as error:
         raise unreachable(hub, error) from None
     await permit(ipv4(addresses))
+    options: dict[str, Any] = dict(CONNECT_OPTIONS)
     for address in addresses:
         try:
             return await connect(
@@ -113,7 +114,7 @@ async def _dial(enrolment: Enrolment, context: ssl.SSLContext, permit: Permit) -
                 proxy=None,
                 open_timeout=CONNECT_TIMEOUT,
                 user_agent_header=f"plantgate-agent/{__version__}",
-                **CONNECT_OPTIONS,
+                **options,
             )
         except (OSError, WebSocketException, ValueError, EOFError) as error:
             failure = error

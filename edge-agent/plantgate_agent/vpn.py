@@ -1,4 +1,4 @@
-"""The VPN's part of the worker: keeps the kernel as the hub and the boundary want it, and WireGuard on the best path."""
+"""The worker's VPN: keeps the kernel as the hub and the boundary want it, and WireGuard on the best path."""
 
 import asyncio
 import contextlib
@@ -59,7 +59,7 @@ class Report:
 
 
 class Vpn:
-    """`run()` must be running. `on_targets` gets the approved targets, `on_change` is called when the report changed."""
+    """`run()` must be running. `on_targets` gets the approved targets, `on_change` hears of a changed report."""
 
     def __init__(
         self,

@@ -70,7 +70,10 @@ class Worker:
         if self._stop.is_set():
             await self._leave()
         for task in done:
-            task.result()
+            try:
+                task.result()
+            except* HostGone:  # as in a crash: the next worker adopts what is in the kernel
+                self._log.warning(Event.STOPPED, error="the host is gone")
 
     async def _run_parts(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -91,7 +94,7 @@ class Worker:
     # --- signs of life ------------------------------------------------------------------------------------------------
 
     async def _keep_beating(self) -> None:
-        """One chain: a worker whose loop or whose nftables thread hangs beats neither for the kernel nor for the host."""
+        """One chain: a worker whose loop or nftables thread hangs beats neither for the kernel nor for the host."""
         pipe = _heartbeat_pipe()
         while True:
             await self._vpn.stay_alive()
