@@ -70,16 +70,15 @@ def _enroll(arguments: argparse.Namespace) -> int:
 
     from .enrol import Request, enrol
     from .prove import prove
-    from .state import StateDirectory, parse_hub_url
+    from .state import parse_hub_url
 
     config = _load(arguments)
     request = Request(
         parse_hub_url(arguments.hub), arguments.code, arguments.boundary, arguments.yes, arguments.replace
     )
     ask = input if sys.stdin.isatty() else None
-    enrolment = enrol(config, request, _detect(config), ask, print)
+    enrolment, identity = enrol(config, request, _detect(config), ask, print)
     print(f"enrolled as a gateway of the plant {enrolment.plant_name!r}")
-    identity = StateDirectory(config.state_dir, config.worker_user).identity()
     for sentence in asyncio.run(prove(config, enrolment, identity)).sentences():
         print(sentence)
     print("start the agent with: systemctl enable --now plantgate-agent")

@@ -1,7 +1,7 @@
 """The data plane in the kernel: observe, plan, apply. Touches our own things and forwarding only."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -31,7 +31,7 @@ from .netstate import (
     plan,
 )
 
-_LIST = f"list table ip {nft.TABLE}\nlist table ip6 {nft.TABLE}"
+_FAMILIES = ("ip", "ip6")
 _PASSES = 3
 _CONF = Path("/proc/sys/net/ipv4/conf")
 
@@ -113,11 +113,14 @@ class DataPlane:
 
     async def _observe_table(self) -> nft.TableState | None:
         tables = await self._nft.arun("list tables")
-        present = [family for family in ("ip", "ip6") if f"table {family} {nft.TABLE}\n" in tables + "\n"]
+        present = [family for family in _FAMILIES if f"table {family} {nft.TABLE}\n" in tables + "\n"]
         if not present:
             return None
-        listing = "".join([await self._nft.arun(f"list table {family} {nft.TABLE}") for family in present])
-        return nft.parse_listing(listing)
+        return nft.parse_listing(await self._listing(present))
+
+    async def _listing(self, families: Sequence[str]) -> str:
+        # One command a call: libnftables 1.0.6 reads only the last one's table for all of them.
+        return "".join([await self._nft.arun(f"list table {family} {nft.TABLE}") for family in families])
 
     async def latest_handshake(self, peer: str) -> int:
         """Wall-clock second of the last handshake with the hub; 0: none. Raises KernelError."""
@@ -134,7 +137,7 @@ class DataPlane:
         match step:
             case LoadTable(rules):
                 await self._nft.arun(nft.render(rules))
-                await self._nft.arun(nft.seal(rules, await self._nft.arun(_LIST)))
+                await self._nft.arun(nft.seal(rules, await self._listing(_FAMILIES)))
             case RemoveTable():
                 await self._nft.arun(nft.REMOVE)
             case EnsureInterface(port, mtu):

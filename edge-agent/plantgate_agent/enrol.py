@@ -17,7 +17,7 @@ from plantgate_shared.identity.enrolment import (
     Reason,
     parse_code,
 )
-from plantgate_shared.identity.keys import certificate_sha256
+from plantgate_shared.identity.keys import IdentityKey, certificate_sha256
 
 from . import boundary as boundaries
 from .boundary import Boundary
@@ -53,7 +53,9 @@ Ask = Callable[[str], str]
 Say = Callable[[str], None]
 
 
-def enrol(config: AgentConfig, request: Request, lans: Sequence[Lan], ask: Ask | None, say: Say) -> Enrolment:
+def enrol(
+    config: AgentConfig, request: Request, lans: Sequence[Lan], ask: Ask | None, say: Say
+) -> tuple[Enrolment, IdentityKey]:
     """From the code to a pinned hub and a written boundary. Nothing is sent before the boundary is decided.
 
     `ask` is None where nobody can answer. Raises PlantgateError with cause and remedy.
@@ -76,7 +78,7 @@ def enrol(config: AgentConfig, request: Request, lans: Sequence[Lan], ask: Ask |
     boundaries.write(config.boundary_file, boundary)
     state.save(enrolment)
     state.hand_over()
-    return enrolment
+    return enrolment, identity
 
 
 def choose_boundary(config: AgentConfig, request: Request, lans: Sequence[Lan], ask: Ask | None, say: Say) -> Boundary:
@@ -154,7 +156,7 @@ def _post(config: AgentConfig, request: Request, identity_key: bytes, wireguard_
     )
     try:
         connection.connect()
-        seen: bytes = connection.sock.getpeercert(binary_form=True)
+        seen = connection.sock.getpeercert(binary_form=True) or b""
         exchange = GatewayEnrolment(
             request.code, socket.gethostname(), identity_key, wireguard_key, certificate_sha256(seen), nonce
         )

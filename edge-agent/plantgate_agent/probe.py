@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable
+from typing import cast
 
 from plantgate_shared.protocol.probe import ProbeKey, answer_nonce, question
 
@@ -21,8 +22,7 @@ class Prober(asyncio.DatagramProtocol):
         self._asked: tuple[int, bytes] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)  # noqa: S101  asyncio's contract for this protocol
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         if self._key is None or self._asked is None or addr[:2] != self._endpoint:

@@ -38,7 +38,10 @@ RETRY = 2.0
 """Seconds until the next pass after one that failed."""
 HANDSHAKE_EVERY = 15.0
 """Seconds between looks at WireGuard's handshake, each of which starts a process."""
+FIRST_HANDSHAKE_EVERY = 2.0
+"""The same while there was none yet: an installer is waiting for it."""
 COUNT_EVERY = 1.0
+"""Seconds between looks at the interface's packet counters."""
 CACHE_FILE = "desired.msgpack"
 _STATISTICS = Path(f"/sys/class/net/{INTERFACE}/statistics")
 
@@ -282,8 +285,8 @@ class Vpn:
             now = self._now()
             self._paths.traffic(*_counters(), now)
             if now >= next_look and self._decision:
-                next_look = now + HANDSHAKE_EVERY
                 await self._look_at_handshake()
+                next_look = now + (FIRST_HANDSHAKE_EVERY if self.report.handshake_age is None else HANDSHAKE_EVERY)
             for command in self._paths.poll(self._now()) if self._prober.configured else ():
                 self._carry_out(command)
             await self._until(min(self._paths.deadline, self._now() + COUNT_EVERY))
