@@ -93,7 +93,9 @@ class LabState:
                 break
             except FileExistsError:
                 if self.is_up:
-                    raise Conflict(f"the lab {self.name!r} is already up", hint=f"labs up: {', '.join(names())}") from None
+                    raise Conflict(
+                        f"the lab {self.name!r} is already up", hint=f"labs up: {', '.join(names())}"
+                    ) from None
                 self.remove()
         else:
             raise Conflict(f"the lab {self.name!r} is being made by another process right now")
