@@ -229,13 +229,13 @@ class Host:
         try:
             there = os.open(f"/proc/{self.holder.pid}/ns/net", os.O_RDONLY)
             try:
-                _enter_network(there)
+                enter_network(there)
             finally:
                 os.close(there)
             try:
                 yield
             finally:
-                _enter_network(home)
+                enter_network(home)
         finally:
             os.close(home)
 
@@ -330,7 +330,8 @@ class Host:
         }
 
 
-def _enter_network(namespace: int) -> None:
+def enter_network(namespace: int) -> None:
+    """Move the calling thread into a network namespace, given by an open file."""
     if _libc.setns(namespace, CLONE_NEWNET):
         error = ctypes.get_errno()
         raise OSError(error, f"cannot enter the network namespace: {os.strerror(error)}")
