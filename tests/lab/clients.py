@@ -96,7 +96,10 @@ class _Names(AbstractResolver):
         self._names = names
 
     async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002  the lab's names have IPv4 addresses only
     ) -> list[ResolveResult]:
         below = (address for name, address in self._names.items() if name.startswith(".") and host.endswith(name))
         address = self._names.get(host) or next(below, None)
@@ -119,9 +122,10 @@ class Client:
     async def http_session(
         self, names: Mapping[str, str] | None = None, tls: ssl.SSLContext | bool = False, **options: Any
     ) -> AsyncIterator[aiohttp.ClientSession]:
-        """An HTTP client with cookies, as one browser has them. Certificates are not verified unless `tls` is a context.
+        """An HTTP client with cookies, as one browser has them.
 
         `names` maps host names to addresses: `{"portal.localhost": hub, ".devices.localhost": hub}`.
+        Certificates are verified only where `tls` is a context.
         """
 
         def make(address: tuple[Any, ...]) -> socket.socket:
@@ -257,7 +261,7 @@ class _Recorder(asyncio.DatagramProtocol):
     def __init__(self, recorded: UdpStream) -> None:
         self.recorded = recorded
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+    def datagram_received(self, data: bytes, _sender: tuple[str, int]) -> None:
         self.recorded.arrivals.append((time.monotonic(), data.decode()))
 
     def error_received(self, exc: Exception) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from plantgate_shared.errors import InvalidInput, NotFound
-
 from tests.eventually import wait_until
 
 from . import links, state

@@ -27,7 +27,7 @@ class LabError(PlantgateError):
 
 @dataclass(frozen=True, slots=True)
 class ProcessRef:
-    """A process of this machine: its pid and when it started (clock ticks since boot), so a recycled pid is no match."""
+    """A process of this machine: its pid and when it started (ticks since boot): no recycled pid."""
 
     pid: int
     started: int

@@ -37,8 +37,8 @@ SESSION_COOKIE = "DEVSESSION"
 
 routes = web.RouteTableDef()
 IDENTITY = web.AppKey("identity", Identity)
-SESSIONS = web.AppKey("sessions", set[str])
-NOTE = web.AppKey("note", list[str])
+SESSIONS: "web.AppKey[set[str]]" = web.AppKey("sessions")
+NOTE: "web.AppKey[list[str]]" = web.AppKey("note")
 
 
 def pattern(size: int) -> bytes:
