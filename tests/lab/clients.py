@@ -148,12 +148,15 @@ class Client:
         **options: Any,
     ) -> Response:
         """One request; the whole answer."""
-        async with (
-            asyncio.timeout(timeout),
-            self.http_session(names) as session,
-            session.request(method, url, allow_redirects=follow, **options) as answer,
-        ):
-            return Response(answer.status, answer.headers, await answer.read())
+        try:
+            async with (
+                asyncio.timeout(timeout),
+                self.http_session(names) as session,
+                session.request(method, url, allow_redirects=follow, **options) as answer,
+            ):
+                return Response(answer.status, answer.headers, await answer.read())
+        except aiohttp.ClientError as error:
+            raise ConnectionError(f"{url}: {error}") from error
 
     async def device_name(self, address: str, timeout: float = TIMEOUT) -> str:
         """The label that a device's web server gives: which plant's device answers at this address."""

@@ -78,6 +78,18 @@ class Process:
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
 
+    def descendants(self) -> list[int]:
+        """The pids of the command's children, theirs and so on, as this machine sees them."""
+        found: list[int] = []
+        unseen = [self.pid]
+        while unseen:
+            with contextlib.suppress(OSError):
+                pid = unseen.pop()
+                children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+                unseen += [int(child) for child in children]
+                found += [int(child) for child in children]
+        return found
+
     def wait(self, timeout: float = 10.0) -> int:
         return self.popen.wait(timeout)
 

@@ -179,10 +179,7 @@ def names() -> list[str]:
 
 
 def _bury(state: LabState) -> None:
-    """Finish a removal whose process was killed in the middle of it."""
-    remover = state.name.rpartition(".")[2]
-    if remover.isdigit() and Path(f"/proc/{remover}").exists():
-        return
+    """Finish a removal that was cut short, or that another process is at just now: what lies here is condemned."""
     for holder in state.registered().values():
         holder.kill()
     shutil.rmtree(state.folder, ignore_errors=True)

@@ -37,8 +37,8 @@ SESSION_COOKIE = "DEVSESSION"
 
 routes = web.RouteTableDef()
 IDENTITY = web.AppKey("identity", Identity)
-SESSIONS: "web.AppKey[set[str]]" = web.AppKey("sessions")
-NOTE: "web.AppKey[list[str]]" = web.AppKey("note")
+SESSIONS = web.AppKey("sessions", set[str])
+NOTE = web.AppKey("note", dict[str, str])
 
 
 def pattern(size: int) -> bytes:
@@ -105,9 +105,9 @@ async def settings(request: web.Request) -> web.Response:
     if not _signed_in(request):
         raise web.HTTPFound("/login")
     if request.method == "POST":
-        request.app[NOTE][:] = [str((await request.post()).get("note", ""))]
+        request.app[NOTE]["text"] = str((await request.post()).get("note", ""))
         raise web.HTTPSeeOther("/settings")
-    note = html.escape("".join(request.app[NOTE]))
+    note = html.escape(request.app[NOTE].get("text", ""))
     return _page(request, f'<form method="post"><input name="note" value="{note}"><button>Save</button></form>')
 
 
@@ -210,7 +210,7 @@ def _tls(identity: Identity) -> ssl.SSLContext:
 
 async def serve(identity: Identity) -> web.AppRunner:
     app = web.Application(client_max_size=2**40)
-    app[IDENTITY], app[SESSIONS], app[NOTE] = identity, set(), []
+    app[IDENTITY], app[SESSIONS], app[NOTE] = identity, set(), {}
     app.add_routes(routes)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
