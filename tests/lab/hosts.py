@@ -78,6 +78,18 @@ class Process:
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
 
+    def descendants(self) -> list[int]:
+        """The pids of the command's children, theirs and so on, as this machine sees them."""
+        found: list[int] = []
+        unseen = [self.pid]
+        while unseen:
+            with contextlib.suppress(OSError):
+                pid = unseen.pop()
+                children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+                unseen += [int(child) for child in children]
+                found += [int(child) for child in children]
+        return found
+
     def wait(self, timeout: float = 10.0) -> int:
         return self.popen.wait(timeout)
 
@@ -229,13 +241,13 @@ class Host:
         try:
             there = os.open(f"/proc/{self.holder.pid}/ns/net", os.O_RDONLY)
             try:
-                _enter_network(there)
+                enter_network(there)
             finally:
                 os.close(there)
             try:
                 yield
             finally:
-                _enter_network(home)
+                enter_network(home)
         finally:
             os.close(home)
 
@@ -330,7 +342,8 @@ class Host:
         }
 
 
-def _enter_network(namespace: int) -> None:
+def enter_network(namespace: int) -> None:
+    """Move the calling thread into a network namespace, given by an open file."""
     if _libc.setns(namespace, CLONE_NEWNET):
         error = ctypes.get_errno()
         raise OSError(error, f"cannot enter the network namespace: {os.strerror(error)}")
