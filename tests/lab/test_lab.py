@@ -301,6 +301,20 @@ async def test_a_host_has_its_own_name_folders_and_processes(main_lab: Lab):
     assert "tests.lab.devices" not in hub.run(["ps", "ax"]).stdout
 
 
+def test_a_host_never_writes_the_machines_own_files(main_lab: Lab, tmp_path: Path):
+    """Nor does one whose private folders are missing: its /etc would be the machine's."""
+    before = Path("/etc/hosts").read_bytes()
+    hub = main_lab["hub"]
+    with pytest.raises(state.LabError, match="not private"):
+        hub.write(f"{tmp_path}/file", "x")
+    assert list(tmp_path.iterdir()) == []
+    bare = Host("bare", hub.state, state.ProcessRef.of(os.getpid()))  # this process: nothing of it is private
+    with pytest.raises(state.LabError, match="not private"):
+        bare.write("/etc/plantgate-lab-test/file", "x")
+    assert not Path("/etc/plantgate-lab-test").exists()
+    assert Path("/etc/hosts").read_bytes() == before
+
+
 async def test_commands_tell_how_they_ended(main_lab: Lab):
     hub = main_lab["hub"]
     assert (await hub.exec(["cat"], input="text")).stdout == "text"
