@@ -31,6 +31,7 @@ class Event(StrEnum):
     VPN_OFF = "vpn.off"
     CHANGES_APPLIED = "changes.applied"
     STORE_UNREACHABLE = "store.unreachable"
+    STORE_REACHABLE = "store.reachable"
     WORKER_STARTED = "worker.started"
     WORKER_EXITED = "worker.exited"
     REQUEST_FAILED = "request.failed"
