@@ -8,11 +8,8 @@ from itertools import combinations
 
 from plantgate_shared.errors import ConfigError, Conflict, InvalidInput
 
-LARGEST_SUBNET = 16
-"""Shortest prefix of a plant subnet: the transit pool holds 3,840 of this size; larger site networks are unusual."""
-
-AGENT_PREFIX = 12
-"""The first /12 of the transit pool holds the agents' own addresses (a million), the rest plant prefixes."""
+AGENT_SHARE = 8
+"""The agents' own addresses take the first 1/256 of the transit pool (of a /4: a /12, a million), plants the rest."""
 
 NUMBER_LIMIT = 2**31 - 1
 """Subnet numbers travel as packet marks; the highest bit stays free."""
@@ -40,17 +37,16 @@ class Pools:
     """Stands for agents and plant subnets between hub and agents; never visible to people or plants."""
     aliases: IPv4Network = IPv4Network("198.18.0.0/15")
     """Conflict-free addresses for people."""
+    largest_subnet: int = 16
+    """Shortest prefix of a plant subnet."""
 
     def __post_init__(self) -> None:
         for (name, pool), (other_name, other) in combinations(self.named(), 2):
             if pool.overlaps(other):
                 raise ConfigError(f"pools: {name} {pool} overlaps {other_name} {other}", hint="pools must be disjoint")
-        if self.profiles.prefixlen > 30:
-            raise ConfigError(f"pools: profiles {self.profiles} is too small", hint="/30 is the smallest")
-        if self.transit.prefixlen >= AGENT_PREFIX:
-            raise ConfigError(
-                f"pools: transit {self.transit} is too small", hint=f"/{AGENT_PREFIX - 1} is the smallest"
-            )
+        for name, pool in self.named():
+            if pool.prefixlen > 20:
+                raise ConfigError(f"pools: {name} {pool} is too small", hint="/20 is the smallest")
         for name, pool in (("profiles", self.profiles), ("aliases", self.aliases)):
             for private in PRIVATE_RANGES:
                 if pool.overlaps(private):
@@ -69,7 +65,7 @@ class Pools:
     @property
     def agents(self) -> IPv4Network:
         """The part of the transit pool that holds the agents' own addresses."""
-        return IPv4Network((self.transit.network_address, AGENT_PREFIX))
+        return IPv4Network((self.transit.network_address, self.transit.prefixlen + AGENT_SHARE))
 
 
 def check_subnet(network: IPv4Network, pools: Pools) -> None:
@@ -85,9 +81,9 @@ def check_subnet(network: IPv4Network, pools: Pools) -> None:
                 f"{network} overlaps the hub's pool {name} {pool}",
                 hint="renumber the plant, or configure other pools before the first profile is made",
             )
-    if network.prefixlen < LARGEST_SUBNET:
+    if network.prefixlen < pools.largest_subnet:
         raise InvalidInput(
-            f"{network} is larger than /{LARGEST_SUBNET}",
+            f"{network} is larger than /{pools.largest_subnet}",
             hint="add the parts that hold devices as subnets of their own",
         )
 
