@@ -1,7 +1,8 @@
 """Browsers that signed in to an account before, pure: a signed cookie that gives them throttle buckets of their own.
 
-It is no credential: it only keeps strangers' failed guesses from slowing the owner (OWASP: device cookies). What was proved
-when it was minted bounds what it is good for, so that a thief of the password cannot mint buckets for guessing codes.
+It is no credential: it only keeps strangers' failed guesses from slowing the owner (OWASP: device cookies). What was
+proved when it was minted bounds what it is good for, so that a thief of the password cannot mint buckets for guessing
+codes.
 """
 
 import hashlib
