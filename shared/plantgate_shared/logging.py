@@ -20,6 +20,7 @@ class Event(StrEnum):
     TUNNEL_UP = "tunnel.up"
     TUNNEL_DOWN = "tunnel.down"
     TUNNEL_REFUSED = "tunnel.refused"
+    STREAM_FAILED = "stream.failed"
     PATH_CHANGED = "path.changed"
     PEER_ADDED = "peer.added"
     PEER_REMOVED = "peer.removed"

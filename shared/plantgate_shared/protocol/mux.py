@@ -1,0 +1,495 @@
+"""The multiplexer: many streams, datagrams and control messages over one channel of messages. Sans I/O, no clock.
+
+    messages in  -> receive_message() -> events_received()
+    verbs        -> open_stream(), send_data(), ...
+                    next_message() / messages_to_send() -> messages out
+
+Order of what goes out: small frames (they make others progress), then datagrams, then the streams in turn, one DATA
+frame each. What is sent is decided when the channel takes it, so nothing urgent ever waits behind a queue of bulk data.
+
+What closes what:
+
+- **A stream** is reset with `protocol error`, and everything else runs on, when the peer breaks a rule that concerns
+  this stream only: DATA or EOF before ACCEPT or after EOF, a second ACCEPT, more bytes than the stream's credit, more
+  credit than can be counted. An OPEN beyond `max_streams` is reset with `too many streams`.
+- **The connection** ends with GOAWAY(`protocol error`) and a RemoteProtocolError when it cannot be trusted any more: a
+  message that is no frame or too long, a frame of unknown type, a frame for a stream that was never opened, an OPEN
+  with an id out of turn, more bytes than the connection's credit, unread replies without end.
+- **Nothing** closes for late frames (see `states`), a PONG that nobody asked for, reasons and map keys we do not know.
+
+Credit: a byte of DATA needs credit of its stream and of the connection. The receiver gives it back as its owner
+consumes the bytes (`data_consumed`), so every buffer is bounded by credit given, and a stream that is not read stops
+alone.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any
+
+from . import frames
+from .errors import CreditExceeded, LocalProtocolError, RemoteProtocolError, UnknownStream
+from .events import (
+    ControlReceived,
+    DatagramsReceived,
+    DataReceived,
+    EofReceived,
+    Event,
+    GoAwayReceived,
+    PongReceived,
+    StreamAccepted,
+    StreamClosed,
+    StreamOffered,
+    StreamWasReset,
+    StreamWritable,
+)
+from .frames import Buffer, GoAwayReason, ResetReason
+from .limits import (
+    DATAGRAM_BURST,
+    MAX_CREDIT,
+    MAX_DATA,
+    MAX_DETAIL,
+    MAX_STREAM_ID,
+    Limits,
+)
+from .outbox import Outbox
+from .states import StreamEvent, StreamState
+from .stream import StreamRecord
+
+CONNECTION = 0
+"""The stream id that stands for the whole connection in CREDIT frames."""
+
+
+class Role(Enum):
+    """Which end of the connection this is. Both may open streams; ids must not collide."""
+
+    CLIENT = 1
+    """It dialled: its streams have odd ids."""
+    SERVER = 2
+    """It was dialled: its streams have even ids."""
+
+
+class TunnelMux:
+    """One end of a tunnel. Every method may raise LocalProtocolError when it is misused."""
+
+    def __init__(self, role: Role, limits: Limits | None = None) -> None:
+        self.role = role
+        self.limits = limits or Limits()
+        self.closed = False
+        """After GOAWAY, whoever sent it: nothing more is received, and nothing but a GOAWAY of ours is sent."""
+        self._streams: dict[int, StreamRecord] = {}
+        self._next_own = role.value
+        self._next_peer = 3 - role.value
+        self._events: list[Event] = []
+        # out
+        self._outbox = Outbox(self.limits.datagram_buffer)
+        self._burst = 0
+        self._turns: deque[StreamRecord] = deque()
+        self._credit_out = self.limits.connection_credit
+        # in
+        self._credit_in = self.limits.connection_credit
+        self._ungranted = 0
+        self._spare = self.limits.spare
+        self._receivers: dict[type, Callable[[Any], None]] = {
+            frames.Data: self._receive_data,
+            frames.Credit: self._receive_credit,
+            frames.Datagrams: self._receive_datagrams,
+            frames.Open: self._receive_open,
+            frames.Accept: self._receive_accept,
+            frames.Eof: self._receive_eof,
+            frames.Reset: self._receive_reset,
+            frames.Control: self._receive_control,
+            frames.Ping: self._receive_ping,
+            frames.Pong: self._receive_pong,
+            frames.GoAway: self._receive_goaway,
+        }
+
+    # --- receiving ----------------------------------------------------------------------------------------------------
+
+    def receive_message(self, message: Buffer) -> None:
+        """Take one message of the peer. A RemoteProtocolError means that the connection is over: send what
+        `messages_to_send` still has (a GOAWAY that names the error) and close the channel."""
+        if self.closed:
+            return
+        try:
+            frame = frames.decode(message)
+            self._receivers[type(frame)](frame)
+        except RemoteProtocolError as error:
+            self.close(GoAwayReason.PROTOCOL_ERROR, str(error))
+            raise
+
+    def events_received(self) -> list[Event]:
+        """What happened since the last call, in order."""
+        events, self._events = self._events, []
+        return events
+
+    # --- streams ------------------------------------------------------------------------------------------------------
+
+    @property
+    def stream_count(self) -> int:
+        """Streams that count against `max_streams`: open, or closed and not yet consumed to the end."""
+        return len(self._streams)
+
+    @property
+    def buffered_in(self) -> int:
+        """Bytes received and not yet consumed, all streams together."""
+        return sum(stream.unread for stream in self._streams.values())
+
+    @property
+    def buffered_out(self) -> int:
+        """Bytes of streams and datagrams that wait for the channel."""
+        return self._outbox.datagrams_size + sum(len(stream.out) for stream in self._streams.values())
+
+    def state_of(self, stream: int) -> StreamState:
+        record = self._streams.get(stream)
+        if record is not None:
+            return record.state
+        return StreamState.CLOSED if self._was_opened(stream) else StreamState.IDLE
+
+    def can_open(self) -> bool:
+        """Whether `open_stream` has room."""
+        return not self.closed and len(self._streams) < self.limits.max_streams and not self._outbox.is_full
+
+    def open_stream(self, target: Mapping[str, Any]) -> int:
+        """Ask the peer for a stream; StreamAccepted or StreamWasReset follows."""
+        self._require_open()
+        if not self.can_open() or self._next_own > MAX_STREAM_ID:
+            raise LocalProtocolError(f"{len(self._streams)} streams are open, and no more may be opened")
+        self._outbox.put(frames.Open(self._next_own, target))
+        record = self._new_stream(self._next_own)
+        record.apply(StreamEvent.SEND_OPEN)
+        self._next_own += 2
+        return record.id
+
+    def accept_stream(self, stream: int) -> None:
+        """Say yes to a stream that the peer asked for."""
+        record = self._require(stream, StreamEvent.SEND_ACCEPT)
+        record.apply(StreamEvent.SEND_ACCEPT)
+        self._outbox.put(frames.Accept(stream))
+
+    def send_data(self, stream: int, data: Buffer) -> int:
+        """Take bytes for a stream, at most what its credit and its send buffer allow; the number taken. When that is
+        less than all, StreamWritable follows. `data` must not change afterwards."""
+        record = self._require(stream, StreamEvent.SEND_DATA)
+        if record.eof_queued:
+            raise LocalProtocolError(f"stream {stream} has said EOF already")
+        size = len(data)
+        room = min(record.credit_out, self.limits.send_buffer - len(record.out))
+        if size > room:
+            record.blocked = True
+            if room <= 0:
+                return 0
+            data, size = memoryview(data)[:room], room
+        record.credit_out -= size
+        record.out.append(data)
+        self._schedule(record)
+        return size
+
+    def send_eof(self, stream: int) -> None:
+        """End our direction, after what was taken so far."""
+        record = self._require(stream, StreamEvent.SEND_EOF)
+        if record.eof_queued:
+            raise LocalProtocolError(f"stream {stream} has said EOF already")
+        record.eof_queued = True
+        self._schedule(record)
+
+    def reset_stream(self, stream: int, reason: ResetReason) -> None:
+        """End a stream both ways and forget what it holds. On one that has ended already this only frees its bytes."""
+        if self.closed:
+            return
+        record = self._streams.get(stream)
+        if record is None:
+            if not self._was_opened(stream):
+                raise LocalProtocolError(f"stream {stream} was never opened")
+            return
+        if record.allows(StreamEvent.SEND_RESET):
+            record.apply(StreamEvent.SEND_RESET)
+            self._outbox.put(frames.Reset(stream, reason))
+        self._forget(record)
+
+    def data_consumed(self, stream: int, size: int) -> None:
+        """Our side has processed `size` bytes of a DataReceived: the peer may send as many more."""
+        record = self._streams.get(stream)
+        if record is None or self.closed:
+            return  # it was reset meanwhile, which gave everything back
+        if not 0 <= size <= record.unread:
+            raise LocalProtocolError(f"stream {stream} has {record.unread} bytes to consume, not {size}")
+        record.unread -= size
+        self._give_back(size)
+        if record.may_receive:
+            record.ungranted += size
+            self._grow(record)
+            if record.ungranted * 2 >= record.window:
+                self._grant(record)
+        elif record.state is StreamState.CLOSED and not record.unread:
+            self._forget(record)
+
+    # --- everything else that is sent ---------------------------------------------------------------------------------
+
+    def send_datagrams(self, segment_size: int, data: Buffer) -> bool:
+        """Queue a batch of datagrams of `segment_size` bytes each (the last may be shorter). False: there was no room
+        and it was dropped."""
+        self._require_open()
+        return self._outbox.datagrams(segment_size, data)
+
+    def send_control(self, message: Mapping[str, Any]) -> None:
+        """Queue a control message."""
+        self._require_open()
+        self._outbox.control(message)
+
+    def ping(self, payload: bytes = b"") -> None:
+        """Ask for a sign of life; PongReceived follows."""
+        self._require_open()
+        self._outbox.put(frames.Ping(payload))
+
+    def close(self, reason: GoAwayReason, detail: str = "") -> None:
+        """End the connection: everything is dropped, a GOAWAY goes out last. Calling it again does nothing."""
+        if self.closed:
+            return
+        self._drop_everything()
+        self._outbox.put(frames.GoAway(reason, detail[:MAX_DETAIL]))
+
+    # --- what goes out ------------------------------------------------------------------------------------------------
+
+    def next_message(self) -> bytes | None:
+        """The message to hand to the channel now, or None when there is nothing to send."""
+        message = self._outbox.next_small()
+        if message is not None or not (self._turns or self._outbox.has_datagrams):
+            return message
+        return self._next_payload()
+
+    @property
+    def wants_to_send(self) -> bool:
+        """Whether `next_message` may have something."""
+        return bool(self._turns) or not self._outbox.is_empty
+
+    def messages_to_send(self) -> list[bytes]:
+        """Everything that can be sent now."""
+        messages = []
+        while (message := self.next_message()) is not None:
+            messages.append(message)
+        return messages
+
+    def _next_payload(self) -> bytes | None:
+        if self._outbox.has_datagrams and self._burst < DATAGRAM_BURST:
+            self._burst += 1
+            return self._outbox.next_datagrams()
+        self._burst = 0
+        for _ in range(len(self._turns)):
+            message = self._take_turn(self._turns.popleft())
+            if message is not None:
+                return message
+        return self._outbox.next_datagrams() if self._outbox.has_datagrams else None
+
+    def _take_turn(self, record: StreamRecord) -> bytes | None:
+        """One frame of the stream at the head of the round robin, which goes to its end if it has more."""
+        record.scheduled = False
+        if record.state is StreamState.CLOSED:
+            return None  # reset while it waited
+        if not record.out:
+            return self._emit_eof(record) if record.eof_queued else None
+        message = None
+        limit = min(MAX_DATA, self._credit_out)
+        if limit:
+            parts, size = record.out.take_parts(limit)
+            self._credit_out -= size
+            record.apply(StreamEvent.SEND_DATA)
+            message = frames.encode_data(record.id, parts, size)
+            self._unblock(record)
+        if record.out or record.eof_queued:
+            self._schedule(record)
+        return message
+
+    def _emit_eof(self, record: StreamRecord) -> bytes:
+        record.apply(StreamEvent.SEND_EOF)
+        if record.state is StreamState.CLOSED:
+            self._closed_by_both(record)
+        return frames.encode(frames.Eof(record.id))
+
+    def _schedule(self, record: StreamRecord) -> None:
+        if not record.scheduled:
+            record.scheduled = True
+            self._turns.append(record)
+
+    def _unblock(self, record: StreamRecord) -> None:
+        if record.blocked and record.credit_out and len(record.out) * 2 <= self.limits.send_buffer:
+            record.blocked = False
+            self._events.append(StreamWritable(record.id))
+
+    # --- one method for each frame ------------------------------------------------------------------------------------
+
+    def _receive_data(self, frame: frames.Data) -> None:
+        size = len(frame.data)
+        if size > self._credit_in:
+            raise CreditExceeded(f"DATA of {size} bytes with {self._credit_in} bytes of connection credit")
+        self._credit_in -= size
+        record = self._known(frame.stream)
+        if record is None or record.state is StreamState.CLOSED:
+            self._give_back(size)  # a late frame
+            return
+        if not record.may_receive:
+            self._give_back(size)
+            self._fail(record, f"DATA on a stream that is {record.state}")
+            return
+        if size > record.credit_in:
+            self._give_back(size)
+            self._fail(record, f"DATA of {size} bytes with {record.credit_in} bytes of credit")
+            return
+        record.credit_in -= size
+        record.unread += size
+        self._events.append(DataReceived(frame.stream, frame.data))
+
+    def _receive_credit(self, frame: frames.Credit) -> None:
+        if frame.stream == CONNECTION:
+            self._credit_out += frame.size
+            if self._credit_out > MAX_CREDIT:
+                raise CreditExceeded(f"more than {MAX_CREDIT} bytes of connection credit")
+            return
+        record = self._known(frame.stream)
+        if record is None or record.state is StreamState.CLOSED:
+            return
+        record.credit_out += frame.size
+        if record.credit_out > MAX_CREDIT:
+            self._fail(record, f"more than {MAX_CREDIT} bytes of credit")
+        else:
+            self._unblock(record)
+
+    def _receive_open(self, frame: frames.Open) -> None:
+        if frame.stream != self._next_peer:
+            raise UnknownStream(f"OPEN of stream {frame.stream} where {self._next_peer} is next")
+        self._next_peer += 2
+        if len(self._streams) >= self.limits.max_streams:
+            self._outbox.reply(frames.Reset(frame.stream, ResetReason.TOO_MANY))
+            return
+        self._new_stream(frame.stream).apply(StreamEvent.RECV_OPEN)
+        self._events.append(StreamOffered(frame.stream, frame.target))
+
+    def _receive_accept(self, frame: frames.Accept) -> None:
+        record = self._known(frame.stream)
+        if record is None:
+            return
+        if self._applied(record, StreamEvent.RECV_ACCEPT):
+            self._events.append(StreamAccepted(record.id))
+
+    def _receive_eof(self, frame: frames.Eof) -> None:
+        record = self._known(frame.stream)
+        if record is None or not self._applied(record, StreamEvent.RECV_EOF):
+            return
+        self._events.append(EofReceived(record.id))
+        if record.state is StreamState.CLOSED:
+            self._closed_by_both(record)
+
+    def _receive_reset(self, frame: frames.Reset) -> None:
+        record = self._known(frame.stream)
+        if record is None or not self._applied(record, StreamEvent.RECV_RESET):
+            return
+        self._events.append(StreamWasReset(record.id, frame.reason))
+        self._forget(record)
+
+    def _receive_datagrams(self, frame: frames.Datagrams) -> None:
+        self._events.append(DatagramsReceived(frame.segment_size, frame.data))
+
+    def _receive_control(self, frame: frames.Control) -> None:
+        self._events.append(ControlReceived(frame.message))
+
+    def _receive_ping(self, frame: frames.Ping) -> None:
+        self._outbox.pong(frame.payload)
+
+    def _receive_pong(self, frame: frames.Pong) -> None:
+        self._events.append(PongReceived(frame.payload))
+
+    def _receive_goaway(self, frame: frames.GoAway) -> None:
+        self._drop_everything()
+        self._events.append(GoAwayReceived(frame.reason, frame.detail))
+
+    # --- records ------------------------------------------------------------------------------------------------------
+
+    def _was_opened(self, stream: int) -> bool:
+        if stream <= 0:
+            return False
+        own = stream % 2 == self.role.value % 2
+        return stream < (self._next_own if own else self._next_peer)
+
+    def _known(self, stream: int) -> StreamRecord | None:
+        """The record of a live stream, None for one that has ended."""
+        record = self._streams.get(stream)
+        if record is None and not self._was_opened(stream):
+            raise UnknownStream(f"stream {stream} was never opened")
+        return record
+
+    def _applied(self, record: StreamRecord, event: StreamEvent) -> bool:
+        """Whether the peer's `event` changed the stream; one that its state does not allow resets it."""
+        if not record.allows(event):
+            self._fail(record, f"{event.removeprefix('recv ')} on a stream that is {record.state}")
+            return False
+        late = record.state is StreamState.CLOSED
+        record.apply(event)
+        return not late
+
+    def _require_open(self) -> None:
+        if self.closed:
+            raise LocalProtocolError("the connection is closed")
+
+    def _require(self, stream: int, event: StreamEvent) -> StreamRecord:
+        self._require_open()
+        record = self._streams.get(stream)
+        if record is None or not record.allows(event):
+            raise LocalProtocolError(f"cannot {event} on stream {stream}, which is {self.state_of(stream)}")
+        return record
+
+    def _new_stream(self, stream: int) -> StreamRecord:
+        record = self._streams[stream] = StreamRecord(stream, self.limits.stream_credit)
+        return record
+
+    def _fail(self, record: StreamRecord, detail: str) -> None:
+        """Reset a stream on which the peer broke a rule."""
+        record.apply(StreamEvent.SEND_RESET)
+        self._outbox.reply(frames.Reset(record.id, ResetReason.PROTOCOL_ERROR))
+        self._events.append(StreamWasReset(record.id, ResetReason.PROTOCOL_ERROR, detail))
+        self._forget(record)
+
+    def _closed_by_both(self, record: StreamRecord) -> None:
+        """Both EOFs went over the wire; bytes that nobody has read yet keep the record until they are consumed."""
+        self._events.append(StreamClosed(record.id))
+        self._outbox.withdraw_grant(record.id)
+        if not record.unread:
+            self._forget(record)
+
+    def _forget(self, record: StreamRecord) -> None:
+        del self._streams[record.id]
+        self._outbox.withdraw_grant(record.id)
+        self._spare += record.window - self.limits.stream_credit
+        record.out.clear()
+        self._give_back(record.unread)
+        record.unread = 0
+
+    def _drop_everything(self) -> None:
+        self.closed = True
+        self._outbox.clear()
+        self._turns.clear()
+        self._streams.clear()
+
+    # --- credit that we give ------------------------------------------------------------------------------------------
+
+    def _give_back(self, size: int) -> None:
+        """Return connection credit, in steps."""
+        self._ungranted += size
+        if self._ungranted >= self.limits.connection_credit_step:
+            self._credit_in += self._ungranted
+            self._outbox.grant(CONNECTION, self._ungranted)
+            self._ungranted = 0
+
+    def _grow(self, record: StreamRecord) -> None:
+        """Enlarge the window of a stream whose reader waits while the peer has used up most of its credit. A stream
+        gets at most half of what is spare, so that many slow ones together cannot take all of it."""
+        if record.unread or record.credit_in * 2 > record.window:
+            return
+        extra = min(record.window, self.limits.max_stream_credit - record.window, self._spare // 2)
+        self._spare -= extra
+        record.window += extra
+        record.ungranted += extra
+
+    def _grant(self, record: StreamRecord) -> None:
+        record.credit_in += record.ungranted
+        self._outbox.grant(record.id, record.ungranted)
+        record.ungranted = 0
