@@ -200,6 +200,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Das Gateway vor Ort hat gerade keine Verbindung zum Hub. Es verbindet sich von selbst wieder; bleibt es weg, prüfen "
         "Sie Strom und Internet.",
     ),
+    "agent-busy.title": ("The gateway is at its limit", "Das Gateway ist ausgelastet"),
+    "agent-busy.text": (
+        "It carries as many device connections as it can at this moment. Close tabs that you do not need, then try again.",
+        "Es trägt im Augenblick so viele Geräteverbindungen, wie es kann. Schließen Sie nicht benötigte Tabs und versuchen "
+        "Sie es erneut.",
+    ),
     "device-refused.title": ("The device refuses the connection", "Das Gerät lehnt die Verbindung ab"),
     "device-refused.text": (
         "The gateway reaches the device, but nothing answers on this port. Is its web server on, and the port right?",

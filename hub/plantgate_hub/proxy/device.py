@@ -24,6 +24,8 @@ _OPENING: dict[StreamProblem, Problem] = {
     StreamProblem.REFUSED: Problem.DEVICE_REFUSED,
     StreamProblem.UNREACHABLE: Problem.DEVICE_UNREACHABLE,
     StreamProblem.OUTSIDE: Problem.DEVICE_OUTSIDE,
+    StreamProblem.BUSY: Problem.AGENT_BUSY,
+    StreamProblem.FAILED: Problem.DEVICE_BROKE_OFF,
 }
 
 
