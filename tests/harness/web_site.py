@@ -1,17 +1,19 @@
-"""The hub's web application on loopback with plants, people and devices of the tests' own, and a browser to drive it."""
+"""The hub's web application on loopback, with people and devices of the tests' own, and a browser to drive it."""
 
 import asyncio
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import aiohttp
 from aiohttp import web
 from argon2 import PasswordHasher
+from multidict import CIMultiDictProxy
+from yarl import URL
 
 from plantgate_hub.access import SnapshotAccess
 from plantgate_hub.config import Web
@@ -34,10 +36,10 @@ from plantgate_hub.domain.model import (
 )
 from plantgate_hub.domain.snapshot import Change, Snapshot, put, remove
 from plantgate_hub.identity.passwords import Passwords
-from plantgate_hub.identity.sessions import SessionPolicy
+from plantgate_hub.identity.sessions import SessionBook, SessionPolicy
 from plantgate_hub.identity.totp import STEP_SECONDS, code_at
 from plantgate_hub.ports import PasswordRecord, StreamProblem, StreamUnavailable, TotpRecord
-from plantgate_hub.web import SERVER_OPTIONS, WebParts, build_web
+from plantgate_hub.web import SERVER_OPTIONS, SESSIONS, WebParts, build_web
 from plantgate_shared.secret import Secret
 
 PASSWORD = "a long enough password"
@@ -76,7 +78,7 @@ class MemoryCredentials:
     def __init__(self) -> None:
         self.passwords: dict[str, PasswordRecord] = {}
         self.totp: dict[PersonId, TotpRecord] = {}
-        self.on_activation: Callable[[PersonId], None] = lambda person: None
+        self.on_activation: Callable[[PersonId], None] = lambda _person: None
 
     async def password_of(self, email: str) -> PasswordRecord | None:
         return self.passwords.get(email)
@@ -118,7 +120,7 @@ class LoopbackStream:
     async def write_eof(self) -> None:
         self._writer.write_eof()
 
-    def reset(self, reason: str) -> None:
+    def reset(self, _reason: str) -> None:
         self._writer.transport.abort()
 
 
@@ -134,7 +136,7 @@ class LoopbackStreams:
     def connected(self, plant: PlantId) -> bool:
         return plant not in self.offline
 
-    async def open_stream(self, plant: PlantId, target: Mapping[str, object], timeout: float) -> LoopbackStream:
+    async def open_stream(self, plant: PlantId, target: Mapping[str, object], timeout: float) -> LoopbackStream:  # noqa: ARG002
         where = (str(plant), str(target["host"]), int(str(target["port"])))
         self.dialled.append(where)
         if plant in self.offline:
@@ -220,7 +222,7 @@ class Page:
 
     url: str
     status: int
-    headers: "aiohttp.typedefs.CIMultiDictProxy[str]"
+    headers: CIMultiDictProxy[str]
     body: bytes
     redirects: list[str] = field(default_factory=list)
 
@@ -261,8 +263,8 @@ class Browser:
         if (held := self.cookie_header(url)) and "Cookie" not in sent:
             sent["Cookie"] = held
         path = url.split(parts.netloc, 1)[1] or "/"
-        where = aiohttp.client.URL(f"http://127.0.0.1:{self.site.port}{path}", encoded=True)
-        async with self.session.request(  # type: ignore[misc]
+        where = URL(f"http://127.0.0.1:{self.site.port}{path}", encoded=True)
+        async with self.session.request(
             method,
             where,
             headers=sent,
@@ -335,7 +337,7 @@ class Site:
         self.port = 0
         organization = Organization(OrganizationId("org"), "Sonnenfeld Energie")
         self.feed = Feed(Snapshot.of([organization, Plant(PLANT, organization.id, "Solarpark Nord")]))
-        self.credentials.on_activation = lambda person: self._activated(person)
+        self.credentials.on_activation = lambda person: self.set_totp_active(person, True)
         self._servers: list[asyncio.Server] = []
         self._code_step = 0
         self.app: web.Application | None = None
@@ -359,6 +361,20 @@ class Site:
         if totp:
             self.credentials.totp[person.id] = TotpRecord(TOTP_SECRET, -1)
         return person
+
+    def person(self, name: str) -> Person:
+        """As the snapshot knows the person now."""
+        found = self.feed.snapshot.people.get(name)
+        assert found is not None
+        return found
+
+    def set_totp_active(self, name: str, active: bool) -> None:
+        self.feed.change(put(replace(self.person(name), totp_active=active)))
+
+    @property
+    def sessions(self) -> SessionBook:
+        assert self.app is not None
+        return self.app[SESSIONS]
 
     def revoke(self, person: Person, job: Job) -> None:
         self.feed.change(remove(Grant(person.id, PLANT, job)))
@@ -384,11 +400,6 @@ class Site:
         )
         self.devices[host] = device
         return device
-
-    def _activated(self, person: PersonId) -> None:
-        known = self.feed.snapshot.people.get(person)
-        assert known is not None
-        self.feed.change(put(Person(known.id, known.email, known.name, totp_active=True)))
 
     @asynccontextmanager
     async def running(self, policy: SessionPolicy | None = None) -> AsyncIterator["Site"]:

@@ -141,7 +141,7 @@ class Portal:
         except WrongPassword:
             return self._sign_in_form(request, following, email, error="sign-in.wrong", status=403)
         except TooManyTries as error:
-            return self._sign_in_form(request, following, email, error="throttled", wait=error.wait, status=429)
+            return self._sign_in_form(request, following, email, error="throttled", seconds=error.seconds, status=429)
         except Busy:
             return self._sign_in_form(request, following, email, error="sign-in.busy", status=503)
         return _with_session(_see_other(following), signed_in)
@@ -154,7 +154,7 @@ class Portal:
         *,
         error: str = "",
         notice: str = "",
-        wait: float = 0.0,
+        seconds: int = 0,
         status: int = 200,
     ) -> web.Response:
         wanted = request.query.get("next", "") if request.method == "GET" else following
@@ -166,7 +166,7 @@ class Portal:
             email=email[:200],
             error=error,
             notice=notice,
-            seconds=int(wait) + 1,
+            seconds=seconds,
             host=_wanted_host(wanted),
         )
 
@@ -197,13 +197,12 @@ class Portal:
         except WrongCode:
             return self._two_factor_form(request, following, "two-factor.wrong", status=403)
         except TooManyTries as error:
-            return self._two_factor_form(request, following, "throttled", error.wait, status=429)
+            return self._two_factor_form(request, following, "throttled", error.seconds, status=429)
         return _with_session(_see_other(following), signed_in)
 
     def _two_factor_form(
-        self, request: web.Request, following: str, error: str = "", wait: float = 0.0, status: int = 200
+        self, request: web.Request, following: str, error: str = "", seconds: int = 0, status: int = 200
     ) -> web.Response:
-        seconds = int(wait) + 1
         return self._pages.page(request, "two-factor.html", status, following=following, error=error, seconds=seconds)
 
     async def set_up_page(self, request: web.Request, visitor: Visitor) -> web.Response:
@@ -222,7 +221,7 @@ class Portal:
         except WrongCode:
             return self._set_up_form(request, visitor, following, "set-up.wrong", status=403)
         except TooManyTries as error:
-            return self._set_up_form(request, visitor, following, "throttled", error.wait, status=429)
+            return self._set_up_form(request, visitor, following, "throttled", error.seconds, status=429)
         return _with_session(_see_other(following), signed_in)
 
     def _set_up_form(
@@ -231,7 +230,7 @@ class Portal:
         visitor: Visitor,
         following: str,
         error: str = "",
-        wait: float = 0.0,
+        seconds: int = 0,
         status: int = 200,
     ) -> web.Response:
         secret = self._sign_in.pending_secret(visitor.person.id)
@@ -241,7 +240,7 @@ class Portal:
             status,
             following=following,
             error=error,
-            seconds=int(wait) + 1,
+            seconds=seconds,
             secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
             qr=qr_svg(provisioning_uri(secret, visitor.person.email, ISSUER)),
         )
