@@ -109,6 +109,8 @@ class StreamProblem(StrEnum):
     REFUSED = "the device refused the connection"
     UNREACHABLE = "the device did not answer"
     OUTSIDE = "the address is outside what the agent may reach"
+    BUSY = "the agent carries as many connections as it can"
+    FAILED = "the agent could not open the connection"
 
 
 class StreamUnavailable(PlantgateError):
@@ -122,10 +124,10 @@ class StreamUnavailable(PlantgateError):
 class ByteStream(Protocol):
     """A connection to a device. Failures after opening are OSError or PlantgateError."""
 
-    async def read(self, n: int) -> bytes:
+    async def read(self, n: int, /) -> bytes:
         """Up to `n` bytes; empty at the end."""
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: bytes, /) -> None:
         """Returns when the data has been taken, so a slow device slows its writer."""
 
     async def write_eof(self) -> None: ...
