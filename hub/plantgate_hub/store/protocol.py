@@ -139,8 +139,12 @@ class ChangeTransaction(Protocol):
     async def set_totp(self, person: PersonId, secret: str, last_step: int = -1) -> None:
         """An empty secret removes it."""
 
+    async def end_session(self, id: str) -> None:
+        """End a session and its children; nodes hear of it like of any change."""
+
     async def end_sessions(self, person: PersonId) -> None:
-        """End all sessions and one-time codes of the person; nodes hear of it like of any change."""
+        """End all sessions and one-time codes of the person. Nodes hear of it as a session change with the key
+        ("person", id), whether or not there were sessions in the store."""
 
     async def add_enrolment_code(self, code: EnrolmentCode) -> None: ...
 
