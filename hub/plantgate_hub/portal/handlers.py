@@ -86,6 +86,7 @@ class Portal:
             web.get("/open", self._signed_in(self.open_device)),
             web.post("/sign-out", self._form(self.sign_out)),
             web.get(self._pages.style_path, self.style),
+            web.get("/static/icon.svg", self.icon),
         ]
 
     # Who asks
@@ -288,8 +289,15 @@ class Portal:
         return response
 
     async def style(self, _request: web.Request) -> web.Response:
-        headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
-        return web.Response(text=self._pages.style, content_type="text/css", headers=headers)
+        return _static(self._pages.style, "text/css", "immutable, max-age=31536000")
+
+    async def icon(self, _request: web.Request) -> web.Response:
+        return _static(self._pages.icon, "image/svg+xml", "max-age=86400")
+
+
+def _static(text: str, content_type: str, lifetime: str) -> web.Response:
+    headers = {"Cache-Control": f"public, {lifetime}", "X-Content-Type-Options": "nosniff"}
+    return web.Response(text=text, content_type=content_type, headers=headers)
 
 
 def _wanted_host(following: str) -> str:
