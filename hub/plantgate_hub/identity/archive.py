@@ -1,8 +1,8 @@
 """Sessions in the store behind the sessions in memory, so that a restart of the hub signs nobody out.
 
 Requests are answered from the `SessionBook`; the store is asked once for a token this node has not seen. What other
-nodes or the application services end arrives with the feed of changes (`follow`). When the store is away, known sessions
-go on, and what was ended here stays ended: it is kept in mind until the store has taken it.
+nodes or the application services end arrives with the feed of changes (`follow`). When the store is away, known
+sessions go on, and what was ended here stays ended: it is kept in mind until the store has taken it.
 """
 
 import asyncio
