@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from plantgate_hub.domain.model import PersonId, PlantId
+from plantgate_hub.domain.model import AgentId, PersonId, PlantId
 from plantgate_hub.domain.snapshot import Change, Kind
 from plantgate_hub.store import (
     AesSealer,
@@ -112,24 +112,24 @@ async def test_an_enrolment_code_is_used_once(filled, other):
 
     async def use(node, name):
         async with node.change("enrolment") as change:
-            code = await change.use_enrolment_code("code", 50.0)
+            code = await change.use_enrolment_code("code", AgentId("agent-wind"), 50.0)
             if code is not None:
                 change.put(worlds.agent("wind"))
             return code
 
     used = await asyncio.gather(*(use(node, name) for name, node in enumerate([filled, other] * 3)))
-    assert [code for code in used if code] == [replace(_enrolment("code"), used_at=50.0)]
+    assert [code for code in used if code] == [replace(_enrolment("code"), used_at=50.0, agent="agent-wind")]
     assert (await other.enrolment_code("code")).used_at == 50.0
 
 
 async def test_an_enrolment_code_expires_and_stays_unused_when_enrolment_fails(filled):
     async with filled.change("test") as change:
         await change.add_enrolment_code(_enrolment("code"))
-        assert await change.use_enrolment_code("code", 100.0) is None
+        assert await change.use_enrolment_code("code", AgentId("agent-wind"), 100.0) is None
 
     async def fail():
         async with filled.change("test") as change:
-            assert await change.use_enrolment_code("code", 50.0)
+            assert await change.use_enrolment_code("code", AgentId("agent-wind"), 50.0)
             raise Conflict("no")
 
     with pytest.raises(Conflict):

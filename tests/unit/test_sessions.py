@@ -93,10 +93,10 @@ def test_a_session_of_an_earlier_run_is_taken_up(book: SessionBook):
     assert not book.find("p", "", 149 + 100)
 
 
-def test_clearing_ends_everything(book: SessionBook, ended: list[str]):
+def test_ending_all_sessions(book: SessionBook, ended: list[str]):
     book.open_child(book.open(OLGA, "p", 0), "inverter", "d")
     book.open(PersonId("tom"), "t", 0)
-    book.clear()
+    book.end_all()
     assert len(ended) == 3
     assert len(book) == 0
 

@@ -77,12 +77,14 @@ class SessionArchive:
     def follow(self, changes: Iterable[Change]) -> None:
         """What ended elsewhere, as the feed tells it."""
         for change in changes:
+            if change.kind is Kind.PERSON and change.value is None:
+                self.book.end_person(PersonId(change.key[0]))
             if change.kind is not Kind.SESSION:
                 continue
             if change.key[0] == "person":
                 self.book.end_person(PersonId(change.key[1]))
             elif change.key[0] == "*":  # history was lost: whoever is still signed in is found in the store again
-                self.book.clear()
+                self.book.end_all()
             else:
                 self.book.end(change.key[0])
 

@@ -146,16 +146,16 @@ class SessionBook:
         if self.on_end is not None:
             self.on_end(frozenset(ended))
 
+    def end_all(self) -> None:
+        """End all sessions."""
+        for person in tuple(self._by_person):
+            self.end_person(person)
+
     def end_person(self, person: PersonId, keep: str = "") -> None:
         """End all sessions of a person, but for the one named."""
         for identifier in tuple(self._by_person.get(person, ())):
             if identifier != keep:
                 self.end(identifier)
-
-    def clear(self) -> None:
-        """End all sessions."""
-        for person in tuple(self._by_person):
-            self.end_person(person)
 
     def last_seen(self) -> dict[str, float]:
         """When each portal session was used last."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, delete, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..domain.model import PersonId
+from ..domain.model import AgentId, PersonId
 from ..domain.snapshot import Change, Entity, Key, Kind, Snapshot, put, remove
 from . import tables
 from .engines import translated
@@ -136,16 +136,24 @@ class SqlChange:
             "created": code.created,
             "expires": code.expires,
             "used_at": code.used_at,
+            "agent": code.agent,
         }
         with translated():
             await self._connection.execute(insert(tables.enrolment_codes).values(row))
 
-    async def use_enrolment_code(self, lookup_id: str, now: float) -> EnrolmentCode | None:
+    async def enrolment_code(self, lookup_id: str) -> EnrolmentCode | None:
+        table = tables.enrolment_codes
+        with translated():
+            query = select(table).where(table.c.lookup_id == lookup_id)
+            row = (await self._connection.execute(query)).one_or_none()
+        return None if row is None else enrolment_code(row, self._sealer)
+
+    async def use_enrolment_code(self, lookup_id: str, agent: AgentId, now: float) -> EnrolmentCode | None:
         table = tables.enrolment_codes
         statement = (
             update(table)
             .where(table.c.lookup_id == lookup_id, table.c.used_at.is_(None), table.c.expires > now)
-            .values(used_at=now)
+            .values(used_at=now, agent=agent)
             .returning(table)
         )
         with translated():

@@ -61,6 +61,8 @@ class EnrolmentCode:
     created: float
     expires: float
     used_at: float | None = None
+    agent: str = ""
+    """The agent that was made with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +150,11 @@ class ChangeTransaction(Protocol):
 
     async def add_enrolment_code(self, code: EnrolmentCode) -> None: ...
 
-    async def use_enrolment_code(self, lookup_id: str, now: float) -> EnrolmentCode | None:
-        """Mark the code as used; None when it does not exist, was used, or has expired. One of two users wins."""
+    async def enrolment_code(self, lookup_id: str) -> EnrolmentCode | None: ...
+
+    async def use_enrolment_code(self, lookup_id: str, agent: AgentId, now: float) -> EnrolmentCode | None:
+        """Mark the code as used for `agent`; None when it does not exist, was used, or has expired. One of two users
+        wins."""
 
 
 class Credentials(Protocol):

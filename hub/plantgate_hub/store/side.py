@@ -40,6 +40,7 @@ def enrolment_code(row: Row[Any], sealer: Sealer) -> EnrolmentCode:
         created=row.created,
         expires=row.expires,
         used_at=row.used_at,
+        agent=row.agent,
     )
 
 

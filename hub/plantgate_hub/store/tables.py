@@ -248,6 +248,7 @@ enrolment_codes = Table(
     _moment("created"),
     _moment("expires"),
     _moment("used_at", nullable=True),
+    _text("agent"),  # made with it; empty: none
 )
 presences = Table(
     "presences",

@@ -191,6 +191,7 @@ def upgrade() -> None:
         sa.Column("created", sa.Double(), nullable=False),
         sa.Column("expires", sa.Double(), nullable=False),
         sa.Column("used_at", sa.Double(), nullable=True),
+        sa.Column("agent", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["plant"], ["plants.id"], name=op.f("fk_enrolment_codes_plant"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("lookup_id", name=op.f("pk_enrolment_codes")),
     )
