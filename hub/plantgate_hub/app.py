@@ -19,15 +19,11 @@ from . import keys as hub_keys
 from . import tls as hub_tls
 from .access import SnapshotAccess
 from .config import HubConfig
-from .domain.model import PersonId
 from .domain.pools import Pools
-from .domain.snapshot import Kind
 from .identity.passwords import Passwords
-from .identity.sessions import SessionBook
 from .notify import Notify
 from .services import Context, Services
-from .store import AesSealer, Presence, SnapshotFeed, SqlStore, Update, open_store
-from .store.feed import ALL_SESSIONS
+from .store import AesSealer, Presence, SnapshotFeed, SqlStore, open_store
 from .tunnel.desired import hub_facts
 from .tunnel.endpoint import HubIdentity, TunnelEndpoint
 from .tunnel.enrol import EnrolmentEndpoint
@@ -36,7 +32,7 @@ from .tunnel.registry import AgentRegistry, AgentState, Happening
 from .vpn.follower import VpnFollower
 from .vpn.reconciler import VpnDataPlane
 from .vpn.state import VpnSettings
-from .web import SERVER_OPTIONS, SESSIONS, WebParts, build_web
+from .web import SERVER_OPTIONS, WebParts, build_web
 
 CERTIFICATE_CHECK = 3600.0
 """Seconds between looks at whether the TLS certificate has to be renewed."""
@@ -123,7 +119,7 @@ class Node:
             stack.callback(self._passwords.close)
             await stack.enter_async_context(self._feed.running())
             application = self._application()
-            stack.callback(self._feed.on_update(lambda update: self._changed(update, application[SESSIONS])))
+            stack.callback(self._feed.on_update(lambda _update: self._endpoint.snapshot_changed()))
             stack.callback(self._registry.watch(self._agent_happened))
             probe = open_responder(self._registry.probe_key, "0.0.0.0")  # noqa: S104  nft redirects to the asked address
             stack.callback(probe.close)
@@ -149,6 +145,7 @@ class Node:
             self._config.web,
             access,
             self._store.credentials,
+            self._store.sessions,
             self._registry,
             self._store,
             self._passwords,
@@ -199,16 +196,6 @@ class Node:
             await asyncio.sleep(VPN_RETRY)
 
     # --- events -----------------------------------------------------------------------------------------------------
-
-    def _changed(self, update: Update, sessions: SessionBook) -> None:
-        self._endpoint.snapshot_changed()
-        for change in update.changes:
-            if change.kind is Kind.SESSION and change.key == ALL_SESSIONS:
-                sessions.end_all()  # which of them ended meanwhile is not known any more
-            elif change.kind is Kind.SESSION and change.key[0] == "person":
-                sessions.end_person(PersonId(change.key[1]))
-            elif change.kind is Kind.PERSON and change.value is None:
-                sessions.end_person(PersonId(change.key[0]))
 
     def _agent_happened(self, happening: Happening, state: AgentState) -> None:
         if happening is Happening.DETACHED or self._reports.full():
