@@ -127,10 +127,8 @@ async def _body(request: web.Request) -> bytes:
     body = b""
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            while chunk := await request.content.read(wire.MAX_MESSAGE + 1 - len(body)):
+            while chunk := await request.content.read(wire.MAX_MESSAGE + 1 - len(body)):  # no more than one too many
                 body += chunk
-                if len(body) > wire.MAX_MESSAGE:
-                    break
     except TimeoutError:
         raise EnrolmentError(Reason.MALFORMED, "the request did not arrive in time") from None
     return body
