@@ -1,8 +1,8 @@
-"""The data plane in the kernel: observe, plan, apply. Touches our interface, our tables, and per-interface forwarding."""
+"""The data plane in the kernel: observe, plan, apply. Touches our own things and forwarding only."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from plantgate_shared.kernel import links
 from plantgate_shared.kernel.commands import run
 from plantgate_shared.kernel.nftables import Nftables
 from plantgate_shared.kernel.wireguard import WireGuardInterface
-from plantgate_shared.netplan import RemovePeer
+from plantgate_shared.netplan import RemovePeer, SetPeer, WireGuardState
 from plantgate_shared.secret import Secret
 
 from . import rules as nft
@@ -31,7 +31,7 @@ from .netstate import (
     plan,
 )
 
-_LIST = f"list table ip {nft.TABLE}\nlist table ip6 {nft.TABLE}"
+_FAMILIES = ("ip", "ip6")
 _PASSES = 3
 _CONF = Path("/proc/sys/net/ipv4/conf")
 
@@ -96,11 +96,11 @@ class DataPlane:
         if addresses and await self._observe_table() is not None:
             await self._nft.arun(nft.permit_hub(addresses))
 
-    async def renew_session(self, desired: Desired) -> None:
-        """Forget WireGuard's session with the hub; the next pass adds the peer and a handshake starts at once."""
-        known = await self._observe_wireguard()
-        if known and desired.peer in known.peers:
-            await self._wireguard.apply((RemovePeer(desired.peer),))
+    async def forget_sessions(self) -> None:
+        """Drop WireGuard's peers; the next pass adds the hub again, and a handshake starts at once."""
+        known = await self._observe_wireguard() if self._wireguard.exists() else None
+        if known:
+            await self._wireguard.apply([RemovePeer(peer) for peer in known.peers])
 
     async def foreign_obstacles(self) -> list[str]:
         """Other rules on this host that drop what the agent forwards, as sentences for a person."""
@@ -113,13 +113,21 @@ class DataPlane:
 
     async def _observe_table(self) -> nft.TableState | None:
         tables = await self._nft.arun("list tables")
-        present = [family for family in ("ip", "ip6") if f"table {family} {nft.TABLE}\n" in tables + "\n"]
+        present = [family for family in _FAMILIES if f"table {family} {nft.TABLE}\n" in tables + "\n"]
         if not present:
             return None
-        listing = "".join([await self._nft.arun(f"list table {family} {nft.TABLE}") for family in present])
-        return nft.parse_listing(listing)
+        return nft.parse_listing(await self._listing(present))
 
-    async def _observe_wireguard(self) -> Any:
+    async def _listing(self, families: Sequence[str]) -> str:
+        # One command a call: libnftables 1.0.6 reads only the last one's table for all of them.
+        return "".join([await self._nft.arun(f"list table {family} {nft.TABLE}") for family in families])
+
+    async def latest_handshake(self, peer: str) -> int:
+        """Wall-clock second of the last handshake with the hub; 0: none. Raises KernelError."""
+        known = (await self._wireguard.observe()).peers.get(peer)
+        return known.latest_handshake if known else 0
+
+    async def _observe_wireguard(self) -> WireGuardState | None:
         try:
             return await self._wireguard.observe()
         except KernelError:  # an interface whose process is dead: `ensure` makes it anew
@@ -129,7 +137,7 @@ class DataPlane:
         match step:
             case LoadTable(rules):
                 await self._nft.arun(nft.render(rules))
-                await self._nft.arun(nft.seal(rules, await self._nft.arun(_LIST)))
+                await self._nft.arun(nft.seal(rules, await self._listing(_FAMILIES)))
             case RemoveTable():
                 await self._nft.arun(nft.REMOVE)
             case EnsureInterface(port, mtu):
@@ -142,6 +150,9 @@ class DataPlane:
             case ChangeLink(steps):
                 await links.apply(nft.INTERFACE, steps)
             case ChangePeers(steps):
+                # Keepalive from off to on makes WireGuard send at once: the hub learns the new way in one round trip.
+                quiet = [replace(s, keepalive=0) for s in steps if isinstance(s, SetPeer) and s.endpoint]
+                await self._wireguard.apply(quiet)
                 await self._wireguard.apply(steps)
 
 
@@ -163,7 +174,11 @@ def dropping_forward_chains(document: Any) -> list[tuple[str, str, str]]:
 
 def obstacle(family: str, table: str, chain: str) -> str:
     if (family, table, chain) == ("ip", "filter", "FORWARD"):
-        remedy = f"allow it with: iptables -I FORWARD -i {nft.INTERFACE} -j ACCEPT; iptables -I FORWARD -o {nft.INTERFACE} -j ACCEPT"
+        remedy = "allow it with: " + "; ".join(
+            f"iptables -I FORWARD {way} {nft.INTERFACE} -j ACCEPT" for way in ("-i", "-o")
+        )
     else:
-        remedy = f"accept iifname and oifname {nft.INTERFACE} there; the agent's own rules still hold it to the boundary"
+        remedy = (
+            f"accept iifname and oifname {nft.INTERFACE} there; the agent's own rules still hold it to the boundary"
+        )
     return f"the chain {chain} of the table {family} {table} drops forwarded packets unless told otherwise ({remedy})"

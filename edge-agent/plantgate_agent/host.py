@@ -32,14 +32,13 @@ START, KILL, TERMINATE, CLEAN_UP, EXIT = "start", "kill", "terminate", "clean up
 
 
 class Supervision:
-    """Feed it what happened with the time (monotonic seconds); `poll` says what to do and `deadline` when to ask again."""
+    """Feed it what happened with the time (monotonic seconds); `poll` says what to do, `deadline` when to ask again."""
 
     def __init__(self, now: float) -> None:
         self.deadline = now
         self.exit_code = 0
         self._running = False
         self._alive = False
-        self._killed = False
         self._stopping = False
         self._clean = True
         self._started = now
@@ -51,7 +50,7 @@ class Supervision:
         return self._alive
 
     def started(self, now: float) -> None:
-        self._running, self._alive, self._killed, self._clean = True, False, False, False
+        self._running, self._alive, self._clean = True, False, False
         self._started = now
         self.deadline = now + START_WITHIN
 
@@ -90,7 +89,6 @@ class Supervision:
         if now < self.deadline:
             return []
         if self._running:
-            self._killed = True
             self.deadline = now + STOP_WITHIN  # what SIGKILL does not end within this, nothing ends: ask again
             return [KILL]
         if self._stopping:
@@ -139,7 +137,7 @@ class Host:
         self._signals.append(number)
 
     def _take_signals(self) -> None:
-        try:
+        try:  # noqa: SIM105  contextlib would cost the host memory
             os.read(self._wake, 512)
         except BlockingIOError:
             pass
@@ -253,7 +251,7 @@ class Notify:
 
 
 def python(*arguments: str) -> list[str]:
-    """The command line of another part of the agent: no module from the working directory, no tables for tracebacks' carets."""
+    """The command line of another part of the agent: no module from the working directory, no tables of columns."""
     return [sys.executable, "-P", "-X", "no_debug_ranges", "-m", "plantgate_agent", *arguments]
 
 

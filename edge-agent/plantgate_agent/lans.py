@@ -49,7 +49,7 @@ class KernelRoute:
 
 def parse_routes(document: Document) -> tuple[KernelRoute, ...]:
     """The unicast IPv4 routes of `ip -json -4 route show`."""
-    routes = []
+    routes: list[KernelRoute] = []
     for entry in document:
         if entry.get("type", "unicast") != "unicast":
             continue
@@ -58,10 +58,9 @@ def parse_routes(document: Document) -> tuple[KernelRoute, ...]:
             network = IPv4Network(text)
         except (AddressValueError, NetmaskValueError, ValueError):
             continue
-        hops = entry.get("nexthops") or [entry]
-        for hop in hops:
-            if "dev" in hop:
-                routes.append(KernelRoute(network, hop["dev"], "gateway" in hop, int(entry.get("metric", 0))))
+        metric = int(entry.get("metric", 0))
+        hops = [hop for hop in entry.get("nexthops") or [entry] if "dev" in hop]
+        routes += [KernelRoute(network, hop["dev"], "gateway" in hop, metric) for hop in hops]
     return tuple(routes)
 
 
@@ -92,9 +91,7 @@ def _propose(lans: Iterable[Lan]) -> tuple[Lan, ...]:
     ordered = sorted(lans, key=lambda lan: (lan.routed, lan.uplink, lan.interface, lan.network))
     wired = [lan for lan in ordered if not lan.routed and _is_private(lan.network)]
     chosen = [lan for lan in wired if not lan.uplink] or wired
-    return tuple(
-        Lan(lan.network, lan.interface, lan.uplink, lan.routed, proposed=lan in chosen) for lan in ordered
-    )
+    return tuple(Lan(lan.network, lan.interface, lan.uplink, lan.routed, proposed=lan in chosen) for lan in ordered)
 
 
 def _is_private(network: IPv4Network) -> bool:
@@ -102,18 +99,31 @@ def _is_private(network: IPv4Network) -> bool:
 
 
 def interfaces_towards(networks: Iterable[IPv4Network], routes: Iterable[KernelRoute]) -> frozenset[str]:
-    """The interfaces through which packets for `networks` leave, our own excluded.
+    """The interfaces through which packets for `networks` may leave; never our own.
 
-    A network may be split over several routes; where none names a part of it, the longest route around it counts.
+    A network may be split over several routes; where none names it whole, the longest one around it counts too. The
+    default route counts only if its interface stands on a private network that is no mere link to the Internet, as on
+    a gateway with one network card: otherwise an unplugged LAN would send plant traffic to the Internet provider.
     """
     known = [route for route in routes if not route.interface.startswith("pg-")]
+    wanted = tuple(networks)
+    single = {route.interface for route in known if not route.gateway and _is_private(route.network)}
+    others = {route.interface for route in known if not route.gateway and not _is_container(route.interface)}
+    usable = [r for r in known if r.network.prefixlen > 0 or (r.interface in single and others == {r.interface})]
     result: set[str] = set()
-    for network in networks:
-        inside = {route.interface for route in known if route.network.subnet_of(network)}
-        around = [route for route in known if network.subnet_of(route.network) and route.network != network]
-        longest = max((route.network.prefixlen for route in around), default=None)
-        exact = any(route.network == network for route in known)
-        if not exact and longest is not None:
-            inside |= {route.interface for route in around if route.network.prefixlen == longest}
-        result |= inside
+    for network in wanted:
+        result |= _towards(network, usable)
     return frozenset(result)
+
+
+def _towards(network: IPv4Network, routes: Sequence[KernelRoute]) -> set[str]:
+    found = {route.interface for route in routes if route.network.subnet_of(network)}
+    if any(route.network == network for route in routes):
+        return found
+    around = [route for route in routes if network.subnet_of(route.network)]
+    longest = max((route.network.prefixlen for route in around), default=0)
+    return found | {route.interface for route in around if route.network.prefixlen == longest}
+
+
+def _is_container(interface: str) -> bool:
+    return bool(_CONTAINER_LINKS.match(interface))

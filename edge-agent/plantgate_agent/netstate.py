@@ -23,7 +23,7 @@ KEEPALIVE = 25
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """Everything the kernel shall hold for the agent. `rules.opened` is left empty: it follows from what is observed."""
+    """Everything the kernel shall hold for the agent. `rules.opened` stays empty: it follows from what is observed."""
 
     rules: Rules
     public_key: str
@@ -43,8 +43,10 @@ class Desired:
             routes=frozenset(RouteEntry(network, address) for network in self.rules.peers),
         )
 
-    def peers(self) -> Mapping[str, Peer]:
-        return {self.peer: Peer(frozenset(self.rules.peers), self.endpoint, KEEPALIVE)}
+    def peers(self, observed: Mapping[str, Peer]) -> Mapping[str, Peer]:
+        known = observed.get(self.peer)
+        endpoint = endpoint_to_set(self.endpoint, known.endpoint if known else None)
+        return {self.peer: Peer(frozenset(self.rules.peers), endpoint, KEEPALIVE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +116,7 @@ def plan(desired: Desired | None, observed: Observed) -> tuple[Step, ...]:
     forwarding = sorted({INTERFACE, *desired.rules.lans})
     # An interface that is not there yet has no entry; ours is made by the steps before.
     steps += (
-        SetForwarding(name, True)
-        for name in forwarding
-        if observed.forwarding.get(name, name != INTERFACE) is False
+        SetForwarding(name, True) for name in forwarding if observed.forwarding.get(name, name != INTERFACE) is False
     )
     return tuple(steps)
 
@@ -148,13 +148,14 @@ def _close(interfaces: frozenset[str], observed: Observed) -> list[Step]:
 def _plan_interface(desired: Desired, observed: Observed) -> list[Step]:
     steps: list[Step] = []
     known = observed.wireguard
+    present = known.peers if known else {}
     port = desired.rules.wireguard_port
     if known is None or known.port != port or known.public_key != desired.public_key:
         steps.append(EnsureInterface(port, desired.mtu))
     link = plan_link(desired.link(), observed.link if known else LinkState(mtu=desired.mtu))
     if link:
         steps.append(ChangeLink(link))
-    peers = plan_peers(desired.peers(), known.peers if known else {})
+    peers = plan_peers(desired.peers(present), present)
     if peers:
         steps.append(ChangePeers(peers))
     return steps
@@ -169,14 +170,17 @@ def _plan_removal(observed: Observed) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def roaming_endpoint(wanted: str, observed: str | None, handshake_age: float | None) -> str | None:
-    """The endpoint to set: None while the peer works from another address of the same kind (it may roam).
+def endpoint_to_set(wanted: str | None, observed: str | None) -> str | None:
+    """The endpoint to set; None leaves what is there.
 
-    A loopback address is our relay, anything else is the hub by UDP: between these two nothing roams.
+    A loopback address is our relay, anything else the hub by UDP. Between these two nothing roams, but the hub itself
+    may: a node that takes over sends from an address of its own. A new address in the hub's desired state comes with a
+    new session, whose peer has no endpoint yet.
     """
-    if observed is None or observed == wanted:
+    if wanted is None or observed is None or wanted == observed:
         return wanted
-    both_udp = not observed.startswith("127.") and not wanted.startswith("127.")
-    if both_udp and handshake_age is not None and handshake_age < 180.0:
-        return None
-    return wanted
+    return None if _is_relay(wanted) is _is_relay(observed) is False else wanted
+
+
+def _is_relay(endpoint: str) -> bool:
+    return endpoint.startswith("127.")

@@ -1,6 +1,6 @@
-"""Which way WireGuard's datagrams take, UDP or the websocket: a state machine without I/O, clock or randomness of its own.
+"""Which way WireGuard's datagrams take, UDP or the websocket: a state machine without I/O or clock.
 
-Theory. The websocket works wherever the agent works at all, so it is where every agent starts and what it falls back to.
+Theory. The websocket works wherever the agent works at all, so every agent starts there and falls back to it.
 UDP is better (no second retransmission below TCP, no Python on the way), so it is taken as soon as it is proved:
 
     WEBSOCKET --(one answer to the first probes after start)------------------> UDP
@@ -9,15 +9,16 @@ UDP is better (no second retransmission below TCP, no Python on the way), so it 
     UDP --(WireGuard itself does not get through although probes do)----------> WEBSOCKET, for long
 
 On UDP, received traffic is proof enough and costs nothing; only an idle or a one-way connection is probed. Time on UDP
-that ends soon after it began is flapping, and doubles the wait before the next try (hysteresis). Without a tunnel there is
-nothing to fall back to, so the machine then stays on UDP.
+that ends soon after it began is flapping, and doubles the wait before the next try (hysteresis). Without a tunnel there
+is nothing to fall back to, so the machine then stays on UDP.
 
 Idle cost on UDP: a probe and its answer (2 x 65 bytes) every PROBE_IDLE, 0.35 MB a day.
 """
 
 import random
 from dataclasses import dataclass
-from enum import StrEnum
+
+from plantgate_shared.protocol.control import TunnelPath
 
 PROBE_TIMEOUT = 1.0
 """Seconds until a probe counts as lost; round trips over satellite take 0.7."""
@@ -43,12 +44,7 @@ FIRST_HANDSHAKE_WITHIN = 12.0
 HANDSHAKE_OLD = 165.0
 """Age in seconds of a handshake that shows failed rekeying: REKEY_AFTER_TIME 120 s, keepalive 25 s, some tries."""
 WIREGUARD_BLOCKED_HOLD = 900.0
-"""Seconds on the websocket when WireGuard was blocked while probes passed: deep inspection does not change by the minute."""
-
-
-class Path(StrEnum):
-    UDP = "udp"
-    WEBSOCKET = "websocket"
+"""Seconds on the websocket when WireGuard was blocked though probes passed: deep inspection is there to stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +58,7 @@ class SendProbe:
 class UsePath:
     """Point WireGuard's peer at this path and make it send at once, so that the hub follows."""
 
-    path: Path
+    path: TunnelPath
     reason: str
 
 
@@ -70,10 +66,10 @@ Command = SendProbe | UsePath
 
 
 class PathMachine:
-    """Feed it events with the time (monotonic seconds), carry out what `poll` returns, and call `poll` again at `deadline`."""
+    """Feed it events with the time (monotonic seconds), do what `poll` returns, call `poll` again at `deadline`."""
 
     def __init__(self, now: float, rng: random.Random) -> None:
-        self.path = Path.WEBSOCKET
+        self.path = TunnelPath.WEBSOCKET
         self._rng = rng
         self._tunnel = False
         self._since = now
@@ -104,7 +100,7 @@ class PathMachine:
         if up == self._tunnel:
             return
         self._tunnel = up
-        if self.path is Path.UDP:
+        if self.path is TunnelPath.UDP:
             self._next = min(self._next, now)  # the same event may have cut UDP: look now, not after the idle time
         elif not up:
             self._next = min(self._next, now + RETRY_WITHOUT_TUNNEL)
@@ -116,7 +112,7 @@ class PathMachine:
         self._pending = None
         self._lost = 0
         self._stalled_since = None
-        if self.path is Path.UDP:
+        if self.path is TunnelPath.UDP:
             self._next = now + PROBE_IDLE
             return
         self._good += 1
@@ -125,7 +121,7 @@ class PathMachine:
     def traffic(self, sent: int, received: int, now: float) -> None:
         """Counters of the WireGuard interface, packets; they only ever grow, or start anew with the interface."""
         before, self._counters = self._counters, (sent, received)
-        if before is None or self.path is not Path.UDP:
+        if before is None or self.path is not TunnelPath.UDP:
             self._stalled_since = None
             return
         if received > before[1]:
@@ -141,7 +137,7 @@ class PathMachine:
 
     def handshake(self, age: float | None, now: float) -> None:
         """Seconds since WireGuard's last handshake; None: there was none yet."""
-        if self.path is not Path.UDP or not self._tunnel:
+        if self.path is not TunnelPath.UDP or not self._tunnel:
             return
         on_udp = now - self._since
         if age is None and on_udp > FIRST_HANDSHAKE_WITHIN:
@@ -159,17 +155,17 @@ class PathMachine:
             return [self._fall_back(reason, now)]
         if now < self._next:
             return []
-        if self.path is Path.WEBSOCKET and self._good >= self._needed:
+        if self.path is TunnelPath.WEBSOCKET and self._good >= self._needed:
             return [self._take_udp(now)]
         if self._pending is not None:
             self._pending = None
             self._lost += 1
             self._good = 0
-            if self.path is Path.UDP and self._lost >= LOST_AFTER:
+            if self.path is TunnelPath.UDP and self._lost >= LOST_AFTER:
                 if self._tunnel:
                     return [self._fall_back("UDP no longer gets through", now)]
                 self._lost = 0
-            if self.path is Path.WEBSOCKET and self._lost >= START_PROBES:
+            if self.path is TunnelPath.WEBSOCKET and self._lost >= START_PROBES:
                 self._give_up(now)
                 return []
         return [self._probe(now)]
@@ -193,18 +189,18 @@ class PathMachine:
         self._needed = RETURN_AFTER if self._tunnel else 1
 
     def _take_udp(self, now: float) -> UsePath:
-        self.path = Path.UDP
+        self.path = TunnelPath.UDP
         self._since = now
         self._stalled_since = None
         self._begin_try(now + PROBE_IDLE)
-        return UsePath(Path.UDP, "UDP gets through")
+        return UsePath(TunnelPath.UDP, "UDP gets through")
 
     def _fall_back(self, reason: str, now: float) -> UsePath:
         lasted = now - self._since
         if self._retry < WIREGUARD_BLOCKED_HOLD:
             self._retry = min(RETRY_LONGEST, self._retry * 2) if lasted < FLAPPING_WITHIN else RETRY_FIRST
-        self.path = Path.WEBSOCKET
+        self.path = TunnelPath.WEBSOCKET
         self._since = now
         self._needed = RETURN_AFTER
         self._begin_try(now + self._retry * self._rng.uniform(0.8, 1.2))
-        return UsePath(Path.WEBSOCKET, reason)
+        return UsePath(TunnelPath.WEBSOCKET, reason)

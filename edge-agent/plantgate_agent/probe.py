@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable
+from typing import cast
 
 from plantgate_shared.protocol.probe import ProbeKey, answer_nonce, question
 
@@ -21,8 +22,7 @@ class Prober(asyncio.DatagramProtocol):
         self._asked: tuple[int, bytes] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)  # noqa: S101  asyncio's contract for this protocol
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         if self._key is None or self._asked is None or addr[:2] != self._endpoint:
@@ -35,11 +35,19 @@ class Prober(asyncio.DatagramProtocol):
     def error_received(self, exc: Exception) -> None:
         """An ICMP error about a probe: the same as no answer."""
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
         self._transport = None
 
-    def configure(self, endpoint: Address, key: ProbeKey) -> None:
+    @property
+    def configured(self) -> bool:
+        return self._key is not None
+
+    def configure(self, endpoint: Address, key: ProbeKey) -> bool:
+        """Whom to ask from now on; whether that is news."""
+        if (self._endpoint, self._key) == (endpoint, key):
+            return False
         self._endpoint, self._key, self._asked = endpoint, key, None
+        return True
 
     def send(self, number: int) -> None:
         """Ask; a send that fails at once (no route) is a probe without answer."""

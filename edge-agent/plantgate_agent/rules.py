@@ -1,11 +1,13 @@
 """The gateway's nftables rules as text: a pure function of what shall pass, and the reading of what the kernel has.
 
-Only the tables named here are ever written or deleted; a gateway has rules of its own. Our chains drop only what touches
-the hub's interface, what opens a conversation with our WireGuard port, and routing that would exist only because of us.
+Only the tables named here are ever written or deleted; a gateway has rules of its own. Our chains drop only what
+touches the hub's interface, what opens a conversation with our WireGuard port, and routing that would exist only
+because of us.
 
-How drift is seen: the kernel prints rules in its own words, which differ between versions. So the table is loaded, listed
-once, and both digests (of what was wanted, of what the kernel printed) are sealed into the comment of an empty chain. The
-table is as it should be while its listing still has the sealed digest; a restarted agent reads the same seal.
+How drift is seen: the kernel prints rules in its own words, which differ between versions. So the table is loaded,
+listed once, and both digests (of what was wanted, of what the kernel printed) are sealed into the comment of an
+empty chain. The table is as it should be while its listing still has the sealed digest; a restarted agent reads the
+same seal.
 """
 
 import hashlib
@@ -80,10 +82,7 @@ def seal(rules: Rules, listing: str) -> str:
 
 def refresh_live() -> str:
     """The command that keeps forwarding alive for another LIVE_SECONDS."""
-    return (
-        f"flush set ip {TABLE} live\n"
-        f'add element ip {TABLE} live {{ "{INTERFACE}" timeout {LIVE_SECONDS}s }}\n'
-    )
+    return f'flush set ip {TABLE} live\nadd element ip {TABLE} live {{ "{INTERFACE}" timeout {LIVE_SECONDS}s }}\n'
 
 
 def permit_hub(addresses: Iterable[IPv4Address]) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address
 from typing import Any, Protocol
 
-from plantgate_shared.protocol.frames import ResetReason
+from plantgate_shared.protocol import ResetReason
+from plantgate_shared.tunnel import StreamReset, TunnelClosed
 
 from .boundary import Boundary
 
@@ -34,8 +35,8 @@ Target = tuple[IPv4Address, int]
 class Stream(Protocol):
     """What a stream of the tunnel offers (`plantgate_shared.tunnel.TunnelStream`)."""
 
-    async def accept(self) -> None: ...
-    async def read(self, n: int) -> bytes: ...
+    def accept(self) -> None: ...
+    async def read(self, limit: int) -> bytes: ...
     async def write(self, data: bytes) -> None: ...
     async def write_eof(self) -> None: ...
     def reset(self, reason: ResetReason) -> None: ...
@@ -98,10 +99,9 @@ def parse_target(target: Mapping[str, Any]) -> Target | None:
         return None
 
 
-def approved(targets: Iterable[Mapping[str, Any] | Target], boundary: Boundary) -> frozenset[Target]:
-    """Of the hub's targets, those inside the boundary and on another host."""
-    parsed = (target if isinstance(target, tuple) else parse_target(target) for target in targets)
-    return frozenset(target for target in parsed if target and boundary.contains(target[0]) and not is_never(target[0]))
+def approved(targets: Iterable[Target], boundary: Boundary) -> frozenset[Target]:
+    """Of the hub's targets, those inside the boundary."""
+    return frozenset(target for target in targets if boundary.contains(target[0]) and not is_never(target[0]))
 
 
 def is_never(address: IPv4Address) -> bool:
@@ -147,13 +147,15 @@ async def _connect_and_pump(stream: Stream, target: Target) -> None:
         return
     finished = False
     try:
-        await stream.accept()
+        stream.accept()
         async with asyncio.TaskGroup() as group:
             group.create_task(_from_device(reader, stream))
             group.create_task(_to_device(stream, writer))
         finished = True
-    except* OSError:  # either side went away in the middle
+    except* OSError:  # the device went away in the middle
         stream.reset(ResetReason.GONE)
+    except* (StreamReset, TunnelClosed):  # the hub did
+        pass
     finally:
         await _close(writer, flush=finished)
 

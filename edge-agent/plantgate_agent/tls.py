@@ -19,5 +19,7 @@ def client_context(ca_file: Path | None) -> ssl.SSLContext:
     except FileNotFoundError:
         raise ConfigError(f"there is no file {ca_file}, which ca_file names") from None
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"cannot use ca_file {ca_file}: {error}", hint="it must hold CA certificates in PEM") from None
+        raise ConfigError(
+            f"cannot use ca_file {ca_file}: {error}", hint="it must hold CA certificates in PEM"
+        ) from None
     return context

@@ -8,6 +8,9 @@ from typing import Protocol
 from plantgate_shared.errors import PlantgateError
 
 from .domain.model import Device, Job, Person, PersonId, Plant, PlantId, Route, TargetId, WebTarget
+from .store.protocol import Credentials, PasswordRecord, TotpRecord
+
+__all__ = ["Credentials", "PasswordRecord", "TotpRecord"]
 
 Clock = Callable[[], float]
 """Seconds since the epoch."""
@@ -63,40 +66,6 @@ class Access(Protocol):
         """Call `listener` after every change of the snapshot; returns what ends the watch."""
 
 
-@dataclass(frozen=True, slots=True)
-class PasswordRecord:
-    person: PersonId
-    password_hash: str
-    """Encoded Argon2id hash; empty for a person who has no password."""
-
-
-@dataclass(frozen=True, slots=True)
-class TotpRecord:
-    secret: str
-    """Base32, as authenticator apps take it."""
-    last_step: int
-    """The newest RFC 6238 time step that was used; -1 for none."""
-
-    def __repr__(self) -> str:
-        return f"TotpRecord(secret=***, last_step={self.last_step})"
-
-
-class Credentials(Protocol):
-    """The store's credentials; kept apart from the value types that travel through the hub."""
-
-    async def password_of(self, email: str) -> PasswordRecord | None: ...
-
-    async def replace_password_hash(self, person: PersonId, password_hash: str) -> None: ...
-
-    async def active_totp(self, person: PersonId) -> TotpRecord | None: ...
-
-    async def activate_totp(self, person: PersonId, secret: str, step: int) -> bool:
-        """Store a confirmed secret whose code of `step` was just used; false when one is active already."""
-
-    async def use_totp_step(self, person: PersonId, step: int) -> bool:
-        """Remember `step` as used, atomically; false when it or a later one was used before."""
-
-
 class CertificatePins(Protocol):
     async def pin_first(self, target: TargetId, sha256: str) -> str:
         """Pin `sha256` unless a certificate is pinned already; returns the pin in force. Atomic."""
@@ -109,6 +78,8 @@ class StreamProblem(StrEnum):
     REFUSED = "the device refused the connection"
     UNREACHABLE = "the device did not answer"
     OUTSIDE = "the address is outside what the agent may reach"
+    BUSY = "the agent carries as many connections as it can"
+    FAILED = "the agent could not open the connection"
 
 
 class StreamUnavailable(PlantgateError):
@@ -122,10 +93,10 @@ class StreamUnavailable(PlantgateError):
 class ByteStream(Protocol):
     """A connection to a device. Failures after opening are OSError or PlantgateError."""
 
-    async def read(self, n: int) -> bytes:
+    async def read(self, n: int, /) -> bytes:
         """Up to `n` bytes; empty at the end."""
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: bytes, /) -> None:
         """Returns when the data has been taken, so a slow device slows its writer."""
 
     async def write_eof(self) -> None: ...

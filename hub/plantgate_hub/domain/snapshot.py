@@ -69,7 +69,8 @@ class Kind(StrEnum):
     PREFERENCE = "preference"
     AGENT = "agent"
     SESSION = "session"
-    """A session that ended. It is no part of the snapshot: nodes hear of it to forget what they remember of it."""
+    """A session that ended, or ("person", id): all of a person's. No part of the snapshot: nodes hear of it to forget
+    what they remember of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +264,16 @@ class Table(Generic[V]):
 
     def __repr__(self) -> str:
         return f"<{self._spec.field}: {len(self._rows)}>"
+
+
+def difference(before: "Snapshot", after: "Snapshot") -> tuple[Change, ...]:
+    """The changes that lead from one snapshot to the other."""
+    changes: list[Change] = []
+    for kind in ENTITY_KINDS:
+        old, new = ({key_of(row): row for row in snapshot.table(kind)} for snapshot in (before, after))
+        changes += [Change(kind, key) for key in old if key not in new]
+        changes += [Change(kind, key, row) for key, row in new.items() if old.get(key) != row]
+    return tuple(changes)
 
 
 def _table(kind: Kind) -> Any:

@@ -143,6 +143,10 @@ class SessionBook:
         if self.on_end is not None:
             self.on_end(frozenset(ended))
 
+    def end_all(self) -> None:
+        for person in tuple(self._by_person):
+            self.end_person(person)
+
     def end_person(self, person: PersonId, keep: str = "") -> None:
         """End all sessions of a person, but for the one named."""
         for identifier in tuple(self._by_person.get(person, ())):

@@ -1,5 +1,6 @@
 """Signing in: the shell that joins passwords, TOTP, throttling and sessions."""
 
+import math
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -30,8 +31,8 @@ class TooManyTries(InvalidInput):
     http_status = 429
 
     def __init__(self, wait: float) -> None:
-        super().__init__("too many tries", hint=f"try again in {int(wait) + 1} seconds")
-        self.wait = wait
+        self.seconds = math.ceil(wait)
+        super().__init__("too many tries", hint=f"try again in {self.seconds} seconds")
 
 
 @dataclass(frozen=True, slots=True)

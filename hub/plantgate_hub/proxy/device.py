@@ -1,13 +1,13 @@
 """One connection to a device through the agent's tunnel, and one request on it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from plantgate_shared.errors import PlantgateError
 
 from ..domain.model import Scheme
 from ..ports import ByteStream, CertificatePins, Destination, StreamProblem, Streams, StreamUnavailable
-from .http1 import BadReply, ChunkReader, Framing, ReplyHead, framing_of, read_head
+from .http1 import BadReply, ChunkReader, Framing, HeadReader, ReplyHead, framing_of
 from .problems import Problem, ProxyProblem
 from .tls import secure
 
@@ -24,6 +24,8 @@ _OPENING: dict[StreamProblem, Problem] = {
     StreamProblem.REFUSED: Problem.DEVICE_REFUSED,
     StreamProblem.UNREACHABLE: Problem.DEVICE_UNREACHABLE,
     StreamProblem.OUTSIDE: Problem.DEVICE_OUTSIDE,
+    StreamProblem.BUSY: Problem.AGENT_BUSY,
+    StreamProblem.FAILED: Problem.DEVICE_BROKE_OFF,
 }
 
 
@@ -32,7 +34,7 @@ class Connection:
 
     def __init__(self, stream: ByteStream) -> None:
         self.stream = stream
-        self._buffer = bytearray()
+        self._reader = HeadReader()
         self.progress = 0
         """Grows with every byte sent; a request that is still being uploaded is not silent."""
 
@@ -57,7 +59,7 @@ class Connection:
     async def _head(self) -> ReplyHead:
         while True:
             try:
-                head = read_head(self._buffer)
+                head = self._reader.head()
             except BadReply as error:
                 raise ProxyProblem(Problem.DEVICE_REPLY, str(error)) from None
             if head is not None:
@@ -65,7 +67,7 @@ class Connection:
             data = await self._first_bytes()
             if not data:
                 raise ProxyProblem(Problem.DEVICE_BROKE_OFF, "it closed the connection without an answer")
-            self._buffer += data
+            self._reader.feed(data)
 
     async def _first_bytes(self) -> bytes:
         reading = asyncio.ensure_future(self.stream.read(READ_SIZE))
@@ -84,21 +86,19 @@ class Connection:
         finally:
             reading.cancel()
 
-    async def some(self) -> bytes:
+    async def some(self, idle: float | None = IDLE_SECONDS) -> bytes:
         """Bytes as they come, first those that came with the head; empty at the end. Raises ProxyProblem."""
-        if self._buffer:
-            data = bytes(self._buffer)
-            self._buffer.clear()
+        if data := self._reader.rest():
             return data
         try:
-            async with asyncio.timeout(IDLE_SECONDS):
+            async with asyncio.timeout(idle):
                 return await self.stream.read(READ_SIZE)
         except TimeoutError:
-            raise ProxyProblem(Problem.DEVICE_SILENT, f"nothing came for {IDLE_SECONDS:.0f} s") from None
+            raise ProxyProblem(Problem.DEVICE_SILENT, "nothing came for too long") from None
         except (OSError, PlantgateError) as error:
             raise ProxyProblem(Problem.DEVICE_BROKE_OFF, str(error)) from None
 
-    async def body(self, framing: Framing | int) -> AsyncIterator[bytes]:
+    async def body(self, framing: Framing | int) -> AsyncGenerator[bytes, None]:
         """The body, in pieces as they come. Raises ProxyProblem when it breaks off before its end."""
         if framing is Framing.CHUNKED:
             chunks = ChunkReader()
@@ -130,7 +130,7 @@ class Connection:
 
 
 async def connect(streams: Streams, pins: CertificatePins, destination: Destination) -> Connection:
-    """A connection to the destination's configured address and port: nothing else can be dialled. Raises ProxyProblem."""
+    """A connection to the configured address and port: nothing else can be dialled. Raises ProxyProblem."""
     target, address = destination.target, str(destination.device.address)
     raw: ByteStream | None = None
     try:

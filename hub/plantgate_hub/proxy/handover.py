@@ -24,6 +24,7 @@ CALLBACK_PATH = "/.plantgate/return"
 
 _ATTEMPT = re.compile(r"[0-9a-f]{8,32}")
 _CHALLENGE = re.compile(r"[0-9a-f]{64}")
+HOST = re.compile(r"[a-z0-9-]{1,63}")
 _PATH = re.compile(r"/[\x21-\x7e]*")
 
 
@@ -63,9 +64,7 @@ class Request:
 def read_request(host: str, attempt: str, challenge: str, path: str) -> Request | None:
     """The portal's query as a Request; None when it is not one of ours."""
     host = host.lower()
-    well_formed = (
-        re.fullmatch(r"[a-z0-9-]{1,63}", host) and is_attempt_name(attempt) and _CHALLENGE.fullmatch(challenge)
-    )
+    well_formed = HOST.fullmatch(host) and is_attempt_name(attempt) and _CHALLENGE.fullmatch(challenge)
     return Request(host, attempt, challenge, safe_path(path)) if well_formed else None
 
 

@@ -10,9 +10,8 @@ from .rewrite import Addresses, Elsewhere, map_location, map_refresh, to_device
 Headers = list[tuple[str, str]]
 
 HOP_BY_HOP = frozenset(
-    "connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding "
-    "upgrade".split()
-)
+    ("connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization")
+) | {"te", "trailer", "transfer-encoding", "upgrade"}
 """RFC 9110, 7.6.1: meant for the next hop only."""
 
 _FORGEABLE = frozenset(
@@ -66,8 +65,11 @@ def _own_page(name: str, value: str, addresses: Addresses, mode: HostMode) -> st
     return value if translated and mode is HostMode.KEEP else translated
 
 
-def to_the_browser(received: Sequence[tuple[str, str]], addresses: Addresses) -> Headers | Elsewhere:
-    """The device's headers as the browser gets them, without framing; Elsewhere when it redirects away from itself."""
+def to_the_browser(received: Sequence[tuple[str, str]], addresses: Addresses, redirects: bool) -> Headers | Elsewhere:
+    """The device's headers as the browser gets them, without framing; Elsewhere when it leads away from the device.
+
+    `redirects`: the status is one with which a browser follows Location.
+    """
     hop = HOP_BY_HOP | connection_options(value for name, value in received if name.lower() == "connection")
     sent: Headers = []
     for name, value in received:
@@ -77,9 +79,9 @@ def to_the_browser(received: Sequence[tuple[str, str]], addresses: Addresses) ->
         if lower in ("location", "content-location", "refresh"):
             mapped = map_refresh(value, addresses) if lower == "refresh" else map_location(value, addresses)
             if isinstance(mapped, Elsewhere):
-                if lower == "content-location":
-                    continue
-                return mapped
+                if lower == "refresh" or (lower == "location" and redirects):
+                    return mapped
+                continue
             value = mapped
         elif lower == "set-cookie":
             value = cookie_for_browser(value)

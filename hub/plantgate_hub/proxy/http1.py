@@ -1,8 +1,8 @@
 """HTTP/1 towards devices, pure: writing requests, and reading what real devices answer.
 
-Strict where a mistake would be dangerous (two lengths that disagree, endless headers), lenient where devices are known to
-be sloppy: bare newlines, missing reason phrases, lines without a colon, folded lines, spaces before colons, HTTP/1.0 and
-older spellings of the version, a body that just ends when the connection does.
+Strict where a mistake would be dangerous (two lengths that disagree, endless headers), lenient where devices are known
+to be sloppy: bare newlines, missing reason phrases, lines without a colon, folded lines, spaces before colons, HTTP/1.0
+and older spellings of the version, a body that just ends when the connection does.
 """
 
 import re
@@ -50,20 +50,39 @@ def request_head(method: str, target: str, headers: Iterable[tuple[str, str]]) -
     return "\r\n".join(lines).encode("utf-8", "surrogateescape")
 
 
-def read_head(buffer: bytearray) -> ReplyHead | None:
-    """Take one response head from the front of `buffer`; None while it is not complete. Raises BadReply."""
-    start = 0
-    while start < len(buffer) and buffer[start] in b"\r\n":
-        start += 1
-    end = _END_OF_HEAD.search(buffer, start)
-    if end is None:
-        if len(buffer) > MAX_HEAD:
+class HeadReader:
+    """Collects bytes until a response head is complete; keeps what comes after it."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._searched = 0  # an end of the head cannot lie before: each byte is looked at once, however it drips in
+
+    def feed(self, data: bytes) -> None:
+        self._buffer += data
+
+    def head(self) -> ReplyHead | None:
+        """The next head; None while it is not complete. Raises BadReply."""
+        if not self._searched:
+            del self._buffer[: len(self._buffer) - len(self._buffer.lstrip(b"\r\n"))]
+        end = _END_OF_HEAD.search(self._buffer, max(0, self._searched - 3))
+        self._searched = len(self._buffer)
+        if (end.end() if end else self._searched) > MAX_HEAD:
             raise BadReply(f"its header is longer than {MAX_HEAD} bytes")
-        return None
-    if end.end() - start > MAX_HEAD:
-        raise BadReply(f"its header is longer than {MAX_HEAD} bytes")
-    lines = bytes(buffer[start : end.start()]).split(b"\n")
-    del buffer[: end.end()]
+        if end is None:
+            return None
+        lines = bytes(self._buffer[: end.start()]).split(b"\n")
+        del self._buffer[: end.end()]
+        self._searched = 0
+        return _read_head(lines)
+
+    def rest(self) -> bytes:
+        """Takes the bytes after the head that have come already."""
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        return data
+
+
+def _read_head(lines: list[bytes]) -> ReplyHead:
     status = _STATUS.fullmatch(lines[0].strip())
     if status is None:
         raise BadReply("its first line is not HTTP")

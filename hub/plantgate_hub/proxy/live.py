@@ -1,4 +1,4 @@
-"""Exchanges that are under way: each is decided anew after every change, and ended at once when it is no longer allowed."""
+"""Exchanges that are under way: decided anew after every change, and ended at once when no longer allowed."""
 
 import asyncio
 import contextlib

@@ -16,6 +16,7 @@ class Problem(StrEnum):
     BAD_REQUEST = "bad-request"
     SERVICE_WORKER = "service-worker"
     AGENT_OFFLINE = "agent-offline"
+    AGENT_BUSY = "agent-busy"
     DEVICE_REFUSED = "device-refused"
     DEVICE_UNREACHABLE = "device-unreachable"
     DEVICE_OUTSIDE = "device-outside"
@@ -39,6 +40,7 @@ STATUS: dict[Problem, int] = {
     Problem.BAD_REQUEST: 400,
     Problem.SERVICE_WORKER: 403,
     Problem.AGENT_OFFLINE: 503,
+    Problem.AGENT_BUSY: 503,
     Problem.DEVICE_REFUSED: 502,
     Problem.DEVICE_UNREACHABLE: 504,
     Problem.DEVICE_OUTSIDE: 502,

@@ -61,6 +61,8 @@ class EnrolmentCode:
     created: float
     expires: float
     used_at: float | None = None
+    agent: str = ""
+    """The agent that was made with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +141,20 @@ class ChangeTransaction(Protocol):
     async def set_totp(self, person: PersonId, secret: str, last_step: int = -1) -> None:
         """An empty secret removes it."""
 
+    async def end_session(self, id: str) -> None:
+        """End a session and its children; nodes hear of it like of any change."""
+
     async def end_sessions(self, person: PersonId) -> None:
-        """End all sessions and one-time codes of the person; nodes hear of it like of any change."""
+        """End all sessions and one-time codes of the person. Nodes hear of it as a session change with the key
+        ("person", id), whether or not there were sessions in the store."""
 
     async def add_enrolment_code(self, code: EnrolmentCode) -> None: ...
 
-    async def use_enrolment_code(self, lookup_id: str, now: float) -> EnrolmentCode | None:
-        """Mark the code as used; None when it does not exist, was used, or has expired. One of two users wins."""
+    async def enrolment_code(self, lookup_id: str) -> EnrolmentCode | None: ...
+
+    async def use_enrolment_code(self, lookup_id: str, agent: AgentId, now: float) -> EnrolmentCode | None:
+        """Mark the code as used for `agent`; None when it does not exist, was used, or has expired. One of two users
+        wins."""
 
 
 class Credentials(Protocol):

@@ -6,7 +6,7 @@
             9  nonce, 12 bytes, copied into the answer
            21  first 16 bytes of HMAC-SHA256(probe key, all before)
 
-A question is as long as its answer, so a forged source address gains nothing; without the key there is no answer at all.
+A question is as long as its answer, so a forged source gains nothing; without the key there is no answer at all.
 """
 
 import hmac
