@@ -8,6 +8,28 @@ from typing import Protocol
 from plantgate_shared.errors import PlantgateError
 
 from .domain.model import Device, Job, Person, PersonId, Plant, PlantId, Route, TargetId, WebTarget
+from .domain.snapshot import Change
+from .store.protocol import Credentials, PasswordRecord, SessionRecord, StoreUnavailable, TotpRecord
+from .store.protocol import Sessions as SessionRecords
+
+__all__ = [
+    "Access",
+    "ByteStream",
+    "CertificatePins",
+    "Clock",
+    "Credentials",
+    "Destination",
+    "DevicePages",
+    "PasswordRecord",
+    "PlantView",
+    "SessionRecord",
+    "SessionRecords",
+    "StoreUnavailable",
+    "StreamProblem",
+    "StreamUnavailable",
+    "Streams",
+    "TotpRecord",
+]
 
 Clock = Callable[[], float]
 """Seconds since the epoch."""
@@ -59,42 +81,8 @@ class Access(Protocol):
 
     def plants(self, person: PersonId, now: float) -> Sequence[PlantView]: ...
 
-    def watch(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call `listener` after every change of the snapshot; returns what ends the watch."""
-
-
-@dataclass(frozen=True, slots=True)
-class PasswordRecord:
-    person: PersonId
-    password_hash: str
-    """Encoded Argon2id hash; empty for a person who has no password."""
-
-
-@dataclass(frozen=True, slots=True)
-class TotpRecord:
-    secret: str
-    """Base32, as authenticator apps take it."""
-    last_step: int
-    """The newest RFC 6238 time step that was used; -1 for none."""
-
-    def __repr__(self) -> str:
-        return f"TotpRecord(secret=***, last_step={self.last_step})"
-
-
-class Credentials(Protocol):
-    """The store's credentials; kept apart from the value types that travel through the hub."""
-
-    async def password_of(self, email: str) -> PasswordRecord | None: ...
-
-    async def replace_password_hash(self, person: PersonId, password_hash: str) -> None: ...
-
-    async def active_totp(self, person: PersonId) -> TotpRecord | None: ...
-
-    async def activate_totp(self, person: PersonId, secret: str, step: int) -> bool:
-        """Store a confirmed secret whose code of `step` was just used; false when one is active already."""
-
-    async def use_totp_step(self, person: PersonId, step: int) -> bool:
-        """Remember `step` as used, atomically; false when it or a later one was used before."""
+    def watch(self, listener: Callable[[Sequence[Change]], None]) -> Callable[[], None]:
+        """Call `listener` with what changed after every change of the snapshot; returns what ends the watch."""
 
 
 class CertificatePins(Protocol):

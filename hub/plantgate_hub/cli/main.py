@@ -8,6 +8,7 @@ from plantgate_shared.errors import PlantgateError
 
 from .admin import app as admin
 from .db import app as db
+from .serve import register
 
 app = typer.Typer(
     name="plantgate-hub",
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.add_typer(admin, name="admin")
 app.add_typer(db, name="db")
+register(app)
 
 
 def main() -> None:

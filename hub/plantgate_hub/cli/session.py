@@ -17,10 +17,10 @@ from plantgate_shared.errors import ConfigError, InvalidInput, NotFound
 from .. import keys
 from ..config import HubConfig
 from ..domain.clients import ClientSettings
-from ..domain.pools import Pools
 from ..domain.snapshot import Snapshot
-from ..services import CONSOLE, Actor, Context, Services, acting, generate_password
-from ..store import AesSealer, SqlStore, open_store
+from ..opening import open_services
+from ..services import CONSOLE, Actor, Services, acting, generate_password
+from ..store import SqlStore
 from ..store.engines import parse_url
 from . import output
 from .options import DEFAULT_CONFIG, As, Config, Json
@@ -58,23 +58,11 @@ class Session:
 async def session(config: HubConfig, email: str = "") -> AsyncIterator[Session]:
     """The services over the configured store, acting as the person with this address (none: the console)."""
     become_owner(parse_url(config.database.url))
-    own = keys.load_or_create(config.keys.directory)
-    store = await open_store(config.database.url, AesSealer(own.vault))
-    try:
-        reserved = frozenset({own.wireguard_users.public, own.wireguard_agents.public})
-        services = Services(Context(store, pools_of(config), reserved_keys=reserved))
-        snapshot = await store.load_snapshot()
+    async with open_services(config) as opened:
+        snapshot = await opened.store.load_snapshot()
         actor = _actor(snapshot, email)
-        yield Session(
-            config, own, store, services, snapshot, actor, References(snapshot, actor, services.context.now())
-        )
-    finally:
-        await store.close()
-
-
-def pools_of(config: HubConfig) -> Pools:
-    pools = config.pools
-    return Pools(pools.profiles, pools.transit, pools.aliases, pools.largest_plant_subnet)
+        find = References(snapshot, actor, opened.services.context.now())
+        yield Session(config, opened.keys, opened.store, opened.services, snapshot, actor, find)
 
 
 def _actor(snapshot: Snapshot, email: str) -> Actor:

@@ -38,9 +38,9 @@ class Pages:
         self._templates = Environment(
             loader=PackageLoader("plantgate_hub.portal"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
-        self.style = (
-            resources.files("plantgate_hub.portal").joinpath("static/plantgate.css").read_text(encoding="utf-8")
-        )
+        static = resources.files("plantgate_hub.portal").joinpath("static")
+        self.style = static.joinpath("plantgate.css").read_text(encoding="utf-8")
+        self.icon = static.joinpath("icon.svg").read_text(encoding="utf-8")
         digest = hashlib.sha256(self.style.encode()).digest()
         self.style_path = f"/static/plantgate.{digest.hex()[:16]}.css"
         self._style_hash = base64.b64encode(digest).decode()
@@ -67,7 +67,9 @@ class Pages:
             text = translate(f"{problem.value}.title") + ". " + translate(f"{problem.value}.text") + "\n"
             return web.Response(status=status, text=text, headers=headers)
         link = self.portal + ("/two-factor/set-up" if problem is Problem.NO_TWO_FACTOR else "/")
-        fields = self._problem_fields(problem, destination, detail, link, retry="/")
+        path = request.raw_path
+        retry = path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
+        fields = self._problem_fields(problem, destination, detail, link, retry)
         html = self._render(request, "problem.html", style=self.style, style_path="", home=self.portal + "/", **fields)
         response = _respond(html, status, f"style-src 'sha256-{self._style_hash}'; form-action 'none'")
         response.headers["Plantgate-Problem"] = problem.value
@@ -118,4 +120,4 @@ def _respond(html: str, status: int, policy: str) -> web.Response:
 def qr_svg(text: str) -> str:
     """A QR code as inline SVG, dark on light whatever the colour scheme, so that every camera reads it."""
     code = segno.make_qr(text, error="m")
-    return code.svg_inline(scale=5, border=3, dark="#10201c", light="#ffffff", svgclass="qr", lineclass=None)
+    return code.svg_inline(omitsize=True, border=3, dark="#10201c", light="#ffffff", svgclass="qr", lineclass=None)
