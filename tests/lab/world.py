@@ -29,7 +29,7 @@ class LabPerson:
 
     def code(self, offset: int = 0) -> str:
         """The TOTP code of now; `offset` counts time steps, since a code works once."""
-        return pyotp.TOTP(self.totp_secret).at(int(time.time()), offset)
+        return pyotp.TOTP(self.totp_secret).at(int(time.time()), counter_offset=offset)
 
 
 class World:
