@@ -91,17 +91,17 @@ async def _(site: Site, browser: Browser) -> None:
 @row("3", "a callback with wrong or no state gives no session")
 async def _(site: Site, browser: Browser) -> None:
     await browser.sign_in("olga@example.org")
-    url = await callback_url(browser)
-    host = urlsplit(url).netloc
-    stolen = dict(browser.cookies[host])
-    browser.cookies[host] = {}
-    for jar in ({}, {next(iter(stolen)): "another verifier"}):
-        browser.cookies[host] = jar
+    host = urlsplit(device_url("inverter")).netloc
+    for forged in ("", "another verifier"):
+        browser.cookies[host] = {}
+        url = await callback_url(browser)
+        held = dict(browser.cookies[host])
+        browser.cookies[host] = {next(iter(held)): forged} if forged else {}
         page = await browser.request("GET", url, {"Accept": "text/html"})
         assert page.status == 403
         assert not any(cookies.DEVICE in line for line in page.cookies_set())
-    browser.cookies[host] = stolen
-    assert (await browser.request("GET", url)).status == 403  # the failed tries have used it up
+        browser.cookies[host] = held
+        assert (await browser.request("GET", url)).status == 403  # the failed try has used it up
 
 
 @row("4", "a code works once, on its own host, for a minute")

@@ -172,6 +172,16 @@ async def test_signing_out_ends_device_sessions(site: Site, opened: Browser):
     assert len(site.sessions.book) == len(site.records.records) == 0
 
 
+async def test_the_next_person_at_the_browser_finds_no_device_sign_in(site: Site, opened: Browser):
+    host = urlsplit(device_url("inverter")).netloc
+    opened.cookies[host] |= {"SID": "olga's", "theme": "dark"}
+    await opened.submit(PORTAL + "/sign-out", {})
+    page = await opened.request("GET", device_url("inverter"), {"Accept": "text/html"})
+    assert page.status == 302
+    assert page.headers["Clear-Site-Data"] == '"cache", "storage"'
+    assert all(name.startswith(cookies.ATTEMPT_PREFIX) for name in opened.cookies[host])
+
+
 async def test_ending_all_sessions_of_a_person_reaches_open_pages(site: Site, opened: Browser):
     """As the services do it for a new password or a closed account: told by the feed."""
     for record in await site.records.of_person(site.person("olga").id, site.time):
