@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import ssl
 import time
+import warnings
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs, urlsplit
 
@@ -576,8 +577,10 @@ async def _(site: Site, browser: Browser) -> None:
 @row("25", "an old TLS version is refused with an explanation")
 async def _(site: Site, browser: Browser) -> None:
     context = device_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1
-    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # old on purpose
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("ALL:@SECLEVEL=0")
     await site.add_device("old", "192.168.1.13", 443, Scheme.HTTPS, tls=context)
     page = await browser.sign_in("olga@example.org", start=device_url("old"))
