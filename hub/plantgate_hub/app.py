@@ -19,11 +19,10 @@ from . import keys as hub_keys
 from . import tls as hub_tls
 from .access import SnapshotAccess
 from .config import HubConfig
-from .domain.pools import Pools
 from .identity.passwords import Passwords
 from .notify import Notify
-from .services import Context, Services
-from .store import AesSealer, Presence, SnapshotFeed, SqlStore, open_store
+from .opening import Opened, open_services
+from .store import Presence, SnapshotFeed
 from .tunnel.desired import hub_facts
 from .tunnel.endpoint import HubIdentity, TunnelEndpoint
 from .tunnel.enrol import EnrolmentEndpoint
@@ -42,35 +41,14 @@ SHUTDOWN_SECONDS = 2.0
 """For requests in progress; streams to devices never end by themselves."""
 
 
-def domain_pools(config: HubConfig) -> Pools:
-    """The configured pools as the domain takes them. Raises ConfigError when they overlap."""
-    pools = config.pools
-    try:
-        return Pools(pools.profiles, pools.transit, pools.aliases, pools.largest_plant_subnet)
-    except ValueError as error:
-        raise ConfigError(f"pools: {error}") from None
-
-
-@contextlib.asynccontextmanager
-async def open_services(config: HubConfig) -> AsyncIterator[tuple[SqlStore, Services]]:
-    """Store and application services, for the hub itself and for its command line."""
-    keys = hub_keys.load_or_create(config.keys.directory)
-    store = await open_store(config.database.url, AesSealer(keys.vault))
-    try:
-        reserved = frozenset({keys.wireguard_users.public, keys.wireguard_agents.public})
-        yield store, Services(Context(store, domain_pools(config), reserved_keys=reserved))
-    finally:
-        await store.close()
-
-
 async def serve(config: HubConfig) -> None:
     """Run one node until SIGTERM or SIGINT. Raises PlantgateError when it cannot start."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with open_services(config) as (store, services):
-        await Node(config, store, services).run(stopping)
+    async with open_services(config) as opened:
+        await Node(config, opened).run(stopping)
 
 
 async def clean_up(config: HubConfig) -> None:
@@ -93,14 +71,14 @@ def _derived(key: Secret, purpose: str) -> Secret:
 class Node:
     """One hub process. Each part is built here and knows nothing of the others but what it is given."""
 
-    def __init__(self, config: HubConfig, store: SqlStore, services: Services) -> None:
+    def __init__(self, config: HubConfig, opened: Opened) -> None:
         self._config = config
-        self._store = store
-        self._services = services
+        self._store = opened.store
+        self._services = opened.services
+        self._keys = opened.keys
         self._log = get_logger(node=config.name)
-        self._keys = hub_keys.load_or_create(config.keys.directory)
         self._tls = hub_tls.load_or_create(config, time.time())
-        self._feed = SnapshotFeed(store)
+        self._feed = SnapshotFeed(self._store)
         self._registry = AgentRegistry()
         self._passwords = Passwords()
         self._endpoint = TunnelEndpoint(

@@ -30,7 +30,7 @@ from plantgate_hub.domain.model import (
 from plantgate_hub.domain.snapshot import Entity, Snapshot, put, remove
 from plantgate_hub.tunnel.desired import hub_facts
 from plantgate_hub.tunnel.endpoint import HubIdentity, TunnelEndpoint
-from plantgate_hub.tunnel.enrol import EnrolmentEndpoint, NewAgent
+from plantgate_hub.tunnel.enrol import EnrolmentEndpoint, Enrolments, NewAgent
 from plantgate_hub.tunnel.registry import AgentRegistry
 from plantgate_shared.gso import Address
 from plantgate_shared.identity import enrolment
@@ -119,7 +119,14 @@ class MemoryEnrolments:
 class HubNode:
     """Made by `hub_node`."""
 
-    def __init__(self, directory: Path, wireguard: Address, max_unproved: int, handshake_seconds: float) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        wireguard: Address,
+        max_unproved: int,
+        handshake_seconds: float,
+        enrolments: Enrolments | None = None,
+    ) -> None:
         self.config = replace(HubConfig(), keys=Keys(directory / "keys"))
         self.keys = keys.load_or_create(self.config.keys.directory)
         self.tls = tls.load_or_create(self.config, time.time())
@@ -139,7 +146,9 @@ class HubNode:
         )
         self.enrolments = MemoryEnrolments(self)
         self.now = 1_000_000.0
-        self.enrolment = EnrolmentEndpoint(self.enrolments, self.pinned, lambda: self.certificates, lambda: self.now)
+        self.enrolment = EnrolmentEndpoint(
+            enrolments or self.enrolments, self.pinned, lambda: self.certificates, lambda: self.now
+        )
         self.port = 0
 
     def change(self, *entities: Entity) -> None:
@@ -166,8 +175,9 @@ async def hub_node(
     wireguard: Address = ("127.0.0.1", 9),
     max_unproved: int = 256,
     handshake_seconds: float = 20.0,
+    enrolments: Enrolments | None = None,
 ) -> AsyncIterator[HubNode]:
-    node = HubNode(directory, wireguard, max_unproved, handshake_seconds)
+    node = HubNode(directory, wireguard, max_unproved, handshake_seconds, enrolments)
     app = web.Application()
     app.add_routes([*node.endpoint.routes(), *node.enrolment.routes()])
     runner = web.AppRunner(app, shutdown_timeout=5, access_log=None)

@@ -2,18 +2,23 @@
 
 import asyncio
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from plantgate_hub.domain.pools import Pools
+from plantgate_hub.services import CONSOLE, Context, Services
+from plantgate_hub.store import AesSealer, open_store
 from plantgate_hub.tunnel import enrol
 from plantgate_hub.tunnel.enrol import PATH, NewAgent
 from plantgate_shared.errors import PlantgateError
 from plantgate_shared.identity import enrolment
 from plantgate_shared.identity.enrolment import EnrolmentError, GatewayEnrolment, Reason
 from plantgate_shared.identity.keys import IdentityKey, WireGuardKey
+from plantgate_shared.secret import Secret
 from tests.eventually import eventually
 from tests.harness.fake_agent import attach, insecure
 from tests.harness.hub_node import HubNode, Plot, hub_node
@@ -150,3 +155,35 @@ async def test_a_store_that_is_away_is_said_so(tmp_path: Path):
         assert await refused(node, end) == (503, Reason.UNAVAILABLE)
         node.enrolments.enrol = enrol_as_before  # type: ignore[method-assign]
         end.finish((await post(node, end.request))[1])
+
+
+async def test_with_the_real_store(tmp_path: Path):
+    """The application services behind the endpoint: from the code made at the console to the attached agent."""
+    store = await open_store(f"sqlite:///{tmp_path / 'hub.db'}", AesSealer(Secret(b"k" * 32)))
+    services = Services(Context(store, Pools()))
+    organization = await services.organizations.create(CONSOLE, "Org")
+    plant = await services.plants.create(CONSOLE, organization.id, "Solar park")
+    await services.plants.add_subnet(CONSOLE, plant.id, "192.168.1.0/24")
+    try:
+        async with hub_node(tmp_path, enrolments=services.agents) as node:
+            node.now = time.time()
+            gateway = make_gateway()
+            code = (await services.agents.create_code(CONSOLE, plant.id)).code
+            ends = [gateway.start(node, code) for _ in range(3)]
+            enrolled = {end.finish((await post(node, end.request))[1]) for end in ends}
+            assert len(enrolled) == 1, "a lost reply does not cost the code"
+            node.snapshot = await store.load_snapshot()
+            made = node.snapshot.agents.get(next(iter(enrolled)).agent_id)
+            assert made is not None
+            agent = await attach(node, Plot(1, gateway.identity, made))
+            await eventually(lambda: agent.desired)
+            assert [str(subnet.network) for subnet in agent.desired[0].subnets] == ["192.168.1.0/24"]
+            await agent.leave()
+
+            assert await refused(node, make_gateway().start(node, code)) == (403, Reason.CODE)
+            second = (await services.agents.create_code(CONSOLE, plant.id)).code
+            assert await refused(node, gateway.start(node, second)) == (409, Reason.GATEWAY)
+            end = make_gateway().start(node, second)
+            assert end.finish((await post(node, end.request))[1]).agent_id != made.id
+    finally:
+        await store.close()

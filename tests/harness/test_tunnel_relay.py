@@ -140,6 +140,10 @@ async def test_what_cannot_be_wireguard_is_not_cut_into_a_thousand_system_calls(
         relay.close()
         relay.from_agent(32, bytes(32))
         assert receive_all(wireguard) == []
+        unused = Relay(wireguard.getsockname(), lambda *_: None)
+        unused.close()
+        unused.from_agent(32, bytes(32))
+        assert unused.address is None, "a closed relay opens no socket"
 
 
 ADDRESS = IPv4Address("240.0.0.7")

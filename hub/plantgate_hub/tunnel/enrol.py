@@ -7,7 +7,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from plantgate_shared.errors import PlantgateError
+from plantgate_shared.errors import Conflict, InvalidInput, PlantgateError
 from plantgate_shared.identity import enrolment, wire
 from plantgate_shared.identity.enrolment import EnrolmentError, Reason, Request
 from plantgate_shared.identity.handshake import PinnedHub
@@ -29,6 +29,7 @@ STATUS = {
     Reason.MALFORMED: 400,
     Reason.CODE: 403,
     Reason.CERTIFICATE: 403,
+    Reason.GATEWAY: 409,
     Reason.BUSY: 429,
     Reason.UNAVAILABLE: 503,
 }
@@ -65,7 +66,8 @@ class Enrolments(Protocol):
         """Use the code up and make its agent, both in one change; the agent and its plant's name.
 
         None when the code is unknown, used or expired. The same gateway (by its identity key) asking again gets the
-        agent that it made of this code before: its first reply may have been lost.
+        agent that it made of this code before: its first reply may have been lost. Raises Conflict or InvalidInput,
+        and leaves the code unused, when it cannot be an agent of this plant.
         """
 
 
@@ -112,6 +114,9 @@ class EnrolmentEndpoint:
             made = await self._enrolments.enrol(request.lookup, new, self._clock())
         except EnrolmentError:
             raise
+        except (Conflict, InvalidInput) as error:
+            self._log.warning(Event.ENROLMENT_REFUSED, plant=code.plant if code else "", error=str(error))
+            raise EnrolmentError(Reason.GATEWAY) from None
         except PlantgateError as error:
             self._log.warning(Event.STORE_UNREACHABLE, error=str(error))
             raise EnrolmentError(Reason.UNAVAILABLE) from None
@@ -127,10 +132,8 @@ async def _body(request: web.Request) -> bytes:
     body = b""
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            while chunk := await request.content.read(wire.MAX_MESSAGE + 1 - len(body)):
+            while chunk := await request.content.read(wire.MAX_MESSAGE + 1 - len(body)):  # no more than one too many
                 body += chunk
-                if len(body) > wire.MAX_MESSAGE:
-                    break
     except TimeoutError:
         raise EnrolmentError(Reason.MALFORMED, "the request did not arrive in time") from None
     return body
