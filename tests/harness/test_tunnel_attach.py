@@ -280,7 +280,8 @@ async def test_fifty_agents_at_once(tmp_path: Path):
 
 
 async def test_silent_connections_are_bounded_in_number_and_time(tmp_path: Path):
-    async with hub_node(tmp_path, max_unproved=8, handshake_seconds=2.0) as node, AsyncExitStack() as stack:
+    limits = {"max_unproved": 8, "handshake_seconds": 2.0, "handshake_grace": 0.0}
+    async with hub_node(tmp_path, **limits) as node, AsyncExitStack() as stack:  # type: ignore[arg-type]
         (plot,) = node.add_plots(1)
         flood = []
         for _ in range(30):
@@ -330,6 +331,18 @@ async def test_what_is_no_websocket_is_told_so(tmp_path: Path):
             assert "subprotocol plantgate.tunnel.v1" in await answer.text()
         with pytest.raises(websockets.exceptions.InvalidStatus):
             await dial(node.port, subprotocols=["another"])
+
+
+async def test_when_too_many_come_at_once_the_rest_is_asked_to_come_again(tmp_path: Path):
+    async with hub_node(tmp_path, max_unproved=2) as node:
+        waiting = [await dial(node.port) for _ in range(2)]
+        with pytest.raises(websockets.exceptions.InvalidStatus, match="503"):
+            await dial(node.port)
+        for channel, _ in waiting:
+            await channel.close()
+        await eventually(lambda: len(node.endpoint.unproved) == 0)
+        channel, _ = await dial(node.port)
+        await channel.close()
 
 
 async def test_an_agent_may_not_open_streams_at_the_hub(tmp_path: Path):

@@ -26,19 +26,21 @@ from plantgate_shared.tunnel import (
 )
 
 from ..domain.model import Agent, AgentId
-from ..domain.snapshot import Snapshot
+from ..domain.snapshot import Snapshot, Table
 from ..identity.throttle import Key, Limit, Throttle
 from .channel import AiohttpChannel, prepare_websocket
 from .desired import HubFacts, desired_state, inputs_changed, same_content
 from .registry import AgentRegistry, AgentState
 from .relay import Relay
-from .unproved import Unproved
+from .unproved import NoPlace, Unproved
 
 PATH = "/tunnel/v1"
 HANDSHAKE_SECONDS = 10.0
 """For two round trips; a satellite link with retransmissions needs three of them."""
-MAX_UNPROVED = 256
-"""Connections in the handshake at once. One lasts some 0.1 s: 10,000 agents that come back at once pass in seconds."""
+HANDSHAKE_GRACE = 2.0
+"""Seconds after which an unfinished handshake gives way when places are scarce."""
+MAX_UNPROVED = 1000
+"""Connections in the handshake at once, some 100 KB each. More would not attach faster: they wait for the processor."""
 PING_INTERVAL = 20.0
 """Seconds of silence until the hub asks whether the agent is there: 0.7 MB a day on an idle line."""
 PING_TIMEOUT = 6.0
@@ -153,6 +155,7 @@ class TunnelEndpoint:
         *,
         max_unproved: int = MAX_UNPROVED,
         handshake_seconds: float = HANDSHAKE_SECONDS,
+        handshake_grace: float = HANDSHAKE_GRACE,
     ) -> None:
         self._identity = identity
         self._facts = facts
@@ -160,8 +163,10 @@ class TunnelEndpoint:
         self._registry = registry
         self._wireguard = wireguard
         self._clock = clock
-        self.unproved = Unproved(max_unproved, handshake_seconds)
+        self.unproved = Unproved(max_unproved, handshake_seconds, handshake_grace)
         self._attached: set[AttachedAgent] = set()
+        self._checked: Table[Agent] | None = None
+        """The agents as of which all that are attached may be."""
         self._throttle = Throttle()
         self._closing = False
         self._changed = asyncio.Event()
@@ -174,7 +179,7 @@ class TunnelEndpoint:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if self._closing:
-            return web.Response(status=503, text="This node is stopping.\n", headers={"Retry-After": "1"})
+            return _try_later("This node is stopping.")
         websocket = prepare_websocket()
         offered = request.headers.get("Sec-WebSocket-Protocol", "")
         if SUBPROTOCOL not in [name.strip() for name in offered.split(",")] or not websocket.can_prepare(request):
@@ -192,6 +197,8 @@ class TunnelEndpoint:
                 if handshake is None:
                     await channel.close()
                     return websocket
+        except NoPlace:
+            return _try_later("Too many agents are attaching at this moment.")
         except TimeoutError:
             self._refused(address, "too slow")
             if request.transport is not None:  # no farewell: its place may be taken already
@@ -256,10 +263,12 @@ class TunnelEndpoint:
     def snapshot_changed(self) -> None:
         """End the attachments that the newest snapshot does not allow, at once; desired states follow in `run`."""
         snapshot = self._snapshot()
-        for attached in tuple(self._attached):
-            if not self._may_stay(attached, snapshot):
-                attached.end(GoAwayReason.REVOKED, "this agent is not the active one of its plant any more")
-                self._registry.detach(attached)
+        if snapshot.agents is not self._checked:  # most changes leave the agents as they are
+            self._checked = snapshot.agents
+            for attached in tuple(self._attached):
+                if not self._may_stay(attached, snapshot):
+                    attached.end(GoAwayReason.REVOKED, "this agent is not the active one of its plant any more")
+                    self._registry.detach(attached)
         self._changed.set()
 
     def _may_stay(self, attached: AttachedAgent, snapshot: Snapshot) -> bool:
@@ -301,3 +310,7 @@ class TunnelEndpoint:
         self._closing = True
         for attached in tuple(self._attached):
             attached.end(GoAwayReason.SHUTDOWN, "the hub is stopping")
+
+
+def _try_later(why: str) -> web.Response:
+    return web.Response(status=503, text=f"{why}\n", headers={"Retry-After": "1"})
