@@ -17,6 +17,8 @@ HEARTBEAT_FD = "PLANTGATE_HEARTBEAT_FD"
 """Environment variable that names the worker's end of the pipe."""
 SILENT_FOR = 5.0
 """Seconds without a sign of life after which a worker hangs. With a restart it makes the 6 s that a hang may cost."""
+OWN_STALL = 7.0
+"""Seconds between two looks of the host, which wakes at every sign of life, that show that it was frozen itself."""
 START_WITHIN = 30.0
 """Seconds until the first sign of life: reading Python from a worn SD card takes some."""
 STOP_WITHIN = 10.0
@@ -43,6 +45,7 @@ class Supervision:
         self._clean = True
         self._started = now
         self._failures = 0
+        self._polled = now
 
     @property
     def ready(self) -> bool:
@@ -86,7 +89,11 @@ class Supervision:
         return [TERMINATE] if self._running else []
 
     def poll(self, now: float) -> list[str]:
+        late, self._polled = now - self._polled, now
         if now < self.deadline:
+            return []
+        if self._running and late > OWN_STALL:
+            self.deadline = now + SILENT_FOR  # it was this process that stood still, with the whole host perhaps
             return []
         if self._running:
             self.deadline = now + STOP_WITHIN  # what SIGKILL does not end within this, nothing ends: ask again

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from .domain.model import AgentId, Device, Job, Person, PersonId, Plant, PlantId, Route, WebTarget
 from .domain.policy import Action, Allowed, Denial, decide, plants_of_person
 from .domain.routes import routes_of
-from .domain.snapshot import Snapshot
+from .domain.snapshot import Change, Snapshot
 from .ports import Destination, DevicePages, PlantView
 
 
@@ -58,8 +58,8 @@ class SnapshotAccess:
         ]
         return sorted(views, key=lambda view: (view.organization.casefold(), view.plant.name.casefold(), view.plant.id))
 
-    def watch(self, listener: Callable[[], None]) -> Callable[[], None]:
-        return self._source.on_update(lambda _update: listener())
+    def watch(self, listener: Callable[[Sequence[Change]], None]) -> Callable[[], None]:
+        return self._source.on_update(lambda update: listener(update.changes))
 
     @staticmethod
     def _view(snapshot: Snapshot, plant: Plant, job: Job, routes: tuple[Route, ...]) -> PlantView:

@@ -19,15 +19,10 @@ from . import keys as hub_keys
 from . import tls as hub_tls
 from .access import SnapshotAccess
 from .config import HubConfig
-from .domain.model import PersonId
-from .domain.pools import Pools
-from .domain.snapshot import Kind
 from .identity.passwords import Passwords
-from .identity.sessions import SessionBook
 from .notify import Notify
-from .services import Context, Services
-from .store import AesSealer, Presence, SnapshotFeed, SqlStore, Update, open_store
-from .store.feed import ALL_SESSIONS
+from .opening import Opened, open_services
+from .store import Presence, SnapshotFeed
 from .tunnel.desired import hub_facts
 from .tunnel.endpoint import HubIdentity, TunnelEndpoint
 from .tunnel.enrol import EnrolmentEndpoint
@@ -36,7 +31,7 @@ from .tunnel.registry import AgentRegistry, AgentState, Happening
 from .vpn.follower import VpnFollower
 from .vpn.reconciler import VpnDataPlane
 from .vpn.state import VpnSettings
-from .web import SERVER_OPTIONS, SESSIONS, WebParts, build_web
+from .web import SERVER_OPTIONS, WebParts, build_web
 
 CERTIFICATE_CHECK = 3600.0
 """Seconds between looks at whether the TLS certificate has to be renewed."""
@@ -46,35 +41,14 @@ SHUTDOWN_SECONDS = 2.0
 """For requests in progress; streams to devices never end by themselves."""
 
 
-def domain_pools(config: HubConfig) -> Pools:
-    """The configured pools as the domain takes them. Raises ConfigError when they overlap."""
-    pools = config.pools
-    try:
-        return Pools(pools.profiles, pools.transit, pools.aliases, pools.largest_plant_subnet)
-    except ValueError as error:
-        raise ConfigError(f"pools: {error}") from None
-
-
-@contextlib.asynccontextmanager
-async def open_services(config: HubConfig) -> AsyncIterator[tuple[SqlStore, Services]]:
-    """Store and application services, for the hub itself and for its command line."""
-    keys = hub_keys.load_or_create(config.keys.directory)
-    store = await open_store(config.database.url, AesSealer(keys.vault))
-    try:
-        reserved = frozenset({keys.wireguard_users.public, keys.wireguard_agents.public})
-        yield store, Services(Context(store, domain_pools(config), reserved_keys=reserved))
-    finally:
-        await store.close()
-
-
 async def serve(config: HubConfig) -> None:
     """Run one node until SIGTERM or SIGINT. Raises PlantgateError when it cannot start."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with open_services(config) as (store, services):
-        await Node(config, store, services).run(stopping)
+    async with open_services(config) as opened:
+        await Node(config, opened).run(stopping)
 
 
 async def clean_up(config: HubConfig) -> None:
@@ -97,14 +71,14 @@ def _derived(key: Secret, purpose: str) -> Secret:
 class Node:
     """One hub process. Each part is built here and knows nothing of the others but what it is given."""
 
-    def __init__(self, config: HubConfig, store: SqlStore, services: Services) -> None:
+    def __init__(self, config: HubConfig, opened: Opened) -> None:
         self._config = config
-        self._store = store
-        self._services = services
+        self._store = opened.store
+        self._services = opened.services
+        self._keys = opened.keys
         self._log = get_logger(node=config.name)
-        self._keys = hub_keys.load_or_create(config.keys.directory)
         self._tls = hub_tls.load_or_create(config, time.time())
-        self._feed = SnapshotFeed(store)
+        self._feed = SnapshotFeed(self._store)
         self._registry = AgentRegistry()
         self._passwords = Passwords()
         self._endpoint = TunnelEndpoint(
@@ -123,7 +97,7 @@ class Node:
             stack.callback(self._passwords.close)
             await stack.enter_async_context(self._feed.running())
             application = self._application()
-            stack.callback(self._feed.on_update(lambda update: self._changed(update, application[SESSIONS])))
+            stack.callback(self._feed.on_update(lambda _update: self._endpoint.snapshot_changed()))
             stack.callback(self._registry.watch(self._agent_happened))
             probe = open_responder(self._registry.probe_key, "0.0.0.0")  # noqa: S104  nft redirects to the asked address
             stack.callback(probe.close)
@@ -149,6 +123,7 @@ class Node:
             self._config.web,
             access,
             self._store.credentials,
+            self._store.sessions,
             self._registry,
             self._store,
             self._passwords,
@@ -199,16 +174,6 @@ class Node:
             await asyncio.sleep(VPN_RETRY)
 
     # --- events -----------------------------------------------------------------------------------------------------
-
-    def _changed(self, update: Update, sessions: SessionBook) -> None:
-        self._endpoint.snapshot_changed()
-        for change in update.changes:
-            if change.kind is Kind.SESSION and change.key == ALL_SESSIONS:
-                sessions.end_all()  # which of them ended meanwhile is not known any more
-            elif change.kind is Kind.SESSION and change.key[0] == "person":
-                sessions.end_person(PersonId(change.key[1]))
-            elif change.kind is Kind.PERSON and change.value is None:
-                sessions.end_person(PersonId(change.key[0]))
 
     def _agent_happened(self, happening: Happening, state: AgentState) -> None:
         if happening is Happening.DETACHED or self._reports.full():

@@ -8,9 +8,28 @@ from typing import Protocol
 from plantgate_shared.errors import PlantgateError
 
 from .domain.model import Device, Job, Person, PersonId, Plant, PlantId, Route, TargetId, WebTarget
-from .store.protocol import Credentials, PasswordRecord, TotpRecord
+from .domain.snapshot import Change
+from .store.protocol import Credentials, PasswordRecord, SessionRecord, StoreUnavailable, TotpRecord
+from .store.protocol import Sessions as SessionRecords
 
-__all__ = ["Credentials", "PasswordRecord", "TotpRecord"]
+__all__ = [
+    "Access",
+    "ByteStream",
+    "CertificatePins",
+    "Clock",
+    "Credentials",
+    "Destination",
+    "DevicePages",
+    "PasswordRecord",
+    "PlantView",
+    "SessionRecord",
+    "SessionRecords",
+    "StoreUnavailable",
+    "StreamProblem",
+    "StreamUnavailable",
+    "Streams",
+    "TotpRecord",
+]
 
 Clock = Callable[[], float]
 """Seconds since the epoch."""
@@ -62,8 +81,8 @@ class Access(Protocol):
 
     def plants(self, person: PersonId, now: float) -> Sequence[PlantView]: ...
 
-    def watch(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call `listener` after every change of the snapshot; returns what ends the watch."""
+    def watch(self, listener: Callable[[Sequence[Change]], None]) -> Callable[[], None]:
+        """Call `listener` with what changed after every change of the snapshot; returns what ends the watch."""
 
 
 class CertificatePins(Protocol):

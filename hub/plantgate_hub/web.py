@@ -1,9 +1,8 @@
 """The hub's HTTPS site as one application: portal, device hosts, and where the agents' endpoints are mounted."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +12,14 @@ from plantgate_shared.logging import Event, get_logger
 from plantgate_shared.secret import Secret
 
 from .config import Web
+from .domain.snapshot import Change
+from .identity.archive import SessionArchive
 from .identity.passwords import Passwords
 from .identity.sessions import SessionBook, SessionPolicy
 from .identity.sign_in import SignIn
 from .portal.handlers import Portal
 from .portal.pages import Pages
-from .ports import Access, CertificatePins, Clock, Credentials, Streams
+from .ports import Access, CertificatePins, Clock, Credentials, SessionRecords, Streams
 from .proxy.forward import DeviceResponse
 from .proxy.handover import HOST, Codes
 from .proxy.site import DeviceSite
@@ -38,9 +39,9 @@ SERVER_OPTIONS: dict[str, Any] = {
 """For `aiohttp.web.AppRunner(app, **SERVER_OPTIONS)`."""
 
 MAX_FORM_BYTES = 64 * 1024
-SWEEP_SECONDS = 60.0
-SESSIONS: web.AppKey[SessionBook] = web.AppKey("sessions", SessionBook)
-"""The application's sessions: `end_person` when an account is closed or its password changes."""
+TIDY_SECONDS = 60.0
+SESSIONS: web.AppKey[SessionArchive] = web.AppKey("sessions", SessionArchive)
+"""The application's sessions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class WebParts:
     config: Web
     access: Access
     credentials: Credentials
+    sessions: SessionRecords
     streams: Streams
     pins: CertificatePins
     passwords: Passwords
@@ -61,13 +63,14 @@ class WebParts:
 
 def build_web(parts: WebParts, agent_routes: list[web.RouteDef] | None = None) -> web.Application:
     """The application. `agent_routes` (the tunnel and enrolment) answer on every host name but the devices'."""
-    sessions = SessionBook(parts.session_policy)
+    book = SessionBook(parts.session_policy)
+    sessions = SessionArchive(parts.sessions, book, parts.now)
     codes = Codes()
     pages = Pages(parts.config)
     site = DeviceSite(
         parts.config, parts.access, sessions, codes, parts.streams, parts.pins, pages.device_problem, parts.now
     )
-    sessions.on_end = lambda _: site.live.recheck()
+    book.on_end = lambda _: site.live.recheck()
     sign_in = SignIn(parts.credentials, parts.passwords, sessions, parts.browser_key, parts.now)
     portal = Portal(pages, parts.access, sign_in, codes, parts.streams, parts.now, site.origin_of)
 
@@ -125,22 +128,26 @@ async def _finish_head(_request: web.Request, response: web.StreamResponse) -> N
 
 
 def _background(
-    site: DeviceSite, sessions: SessionBook, parts: WebParts
+    site: DeviceSite, sessions: SessionArchive, parts: WebParts
 ) -> Callable[[web.Application], AsyncIterator[None]]:
+    def changed(changes: Sequence[Change]) -> None:
+        sessions.follow(changes)
+        site.live.recheck()
+
     async def run(_app: web.Application) -> AsyncIterator[None]:
-        unwatch = parts.access.watch(site.live.recheck)
-        tasks = [asyncio.create_task(site.live.run()), asyncio.create_task(_sweep(sessions, parts.now))]
+        unwatch = parts.access.watch(changed)
+        tasks = [asyncio.create_task(site.live.run()), asyncio.create_task(_tidy(sessions))]
         yield
         unwatch()
         for task in tasks:
             task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await sessions.tidy()
 
     return run
 
 
-async def _sweep(sessions: SessionBook, now: Clock) -> None:
+async def _tidy(sessions: SessionArchive) -> None:
     while True:
-        await asyncio.sleep(SWEEP_SECONDS)
-        sessions.sweep(now())
+        await asyncio.sleep(TIDY_SECONDS)
+        await sessions.tidy()

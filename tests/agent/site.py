@@ -167,6 +167,16 @@ class Site:
         pid: int = wait_until(child)
         return pid
 
+    def freeze(self, *pids: int) -> None:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self, *pids: int) -> None:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        if self.agent:  # nsenter stops together with what it started
+            os.kill(self.agent.popen.pid, signal.SIGCONT)
+
     def status(self) -> dict[str, Any]:
         done = self.run_agent("status", "--json", check=False)
         return dict(json.loads(done.stdout)) if done.stdout else {}
@@ -208,13 +218,3 @@ def measure_until(condition: Any, timeout: float) -> float:
     started = time.monotonic()
     wait_until(condition, timeout, poll=0.05)
     return time.monotonic() - started
-
-
-def freeze(*pids: int) -> None:
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-
-
-def thaw(*pids: int) -> None:
-    for pid in pids:
-        os.kill(pid, signal.SIGCONT)

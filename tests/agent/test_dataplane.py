@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import sys
 
 import pytest
 
@@ -20,10 +21,8 @@ from .site import (
     OUTSIDE_TRANSIT,
     PERSON,
     TWO_CARDS,
-    freeze,
     measure_until,
     site_up,
-    thaw,
 )
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
@@ -159,7 +158,7 @@ def test_the_worker_itself_is_held_to_targets_and_hub(site):
     as_worker = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
 
     def dials(prefix, address, port):
-        return site.gateway.run([*prefix, "python3", "-c", dial, address, str(port)], check=False).status == 0
+        return site.gateway.run([*prefix, sys.executable, "-c", dial, address, str(port)], check=False).status == 0
 
     with echo_server(site.device, 5023), echo_server(site.device, 5024), echo_server(site.lab["outside"], 5023):
         assert dials(as_worker, DEVICE, 5023)
@@ -204,13 +203,13 @@ def test_ipv6_does_not_touch_the_tunnel(site):
 def test_a_frozen_agent_stops_forwarding(site):
     """The dead-man: host and worker stand still, the kernel goes on, and stops by itself."""
     pids = (site.agent.pid, site.worker())
-    freeze(*pids)
+    site.freeze(*pids)
     try:
         took = measure_until(lambda: not site.ping(DEVICE_TRANSIT, wait=0.3), timeout=15)
         with echo_server(site.device, 5025):
             assert ask(site.hub, DEVICE_TRANSIT, 5025) == ""
     finally:
-        thaw(*pids)
+        site.thaw(*pids)
     assert took < 8, took
     back = measure_until(lambda: site.ping(DEVICE_TRANSIT, wait=0.3), timeout=15)
     print(f"\ndead-man: forwarding ended {took:.1f} s after SIGSTOP, came back {back:.1f} s after SIGCONT")
@@ -218,7 +217,7 @@ def test_a_frozen_agent_stops_forwarding(site):
 
 def test_drift_is_corrected(site):
     """Whatever of ours is taken away or changed comes back; what is not ours stays as it is."""
-    site.gateway.nft("table ip stranger { chain x { type filter hook forward priority 5; policy accept; } }\n")
+    site.gateway.nft("table ip stranger { chain x { type filter hook forward priority 5; policy accept;\n}\n}\n")
     site.gateway.nft("add element ip plantgate_agent boundary { 192.168.50.0/24 }\n")
     site.gateway.run(["ip", "route", "del", "100.64.0.0/10", "dev", "pg-hub"])
     site.gateway.run(["ip", "address", "del", "240.0.0.5/32", "dev", "pg-hub"])

@@ -11,6 +11,7 @@ import pytest
 
 from plantgate_hub import cookies
 from plantgate_hub.domain.model import Job
+from plantgate_hub.domain.snapshot import Change, Kind
 from plantgate_hub.identity.sessions import SessionPolicy
 from plantgate_hub.identity.totp import STEP_SECONDS, code_at
 from tests.harness.web_site import PASSWORD, PORTAL, TOTP_SECRET, Browser, Site, device_url
@@ -168,13 +169,72 @@ async def test_signing_out_ends_device_sessions(site: Site, opened: Browser):
     page = await opened.submit(PORTAL + "/sign-out", {})
     assert "signed out" in page.text
     assert (await opened.request("GET", device_url("inverter"), {"Accept": "*/*"})).status == 401
-    assert len(site.sessions) == 0
+    assert len(site.sessions.book) == len(site.records.records) == 0
 
 
-async def test_closing_an_account_ends_everything(site: Site, opened: Browser):
-    site.sessions.end_person(site.person("olga").id)
+async def test_ending_all_sessions_of_a_person_reaches_open_pages(site: Site, opened: Browser):
+    """As the services do it for a new password or a closed account: told by the feed."""
+    for record in await site.records.of_person(site.person("olga").id, site.time):
+        await site.records.end(record.id)
+    site.feed.change(Change(Kind.SESSION, ("person", "olga")))
     assert (await opened.request("GET", device_url("inverter"), {"Accept": "*/*"})).status == 401
     assert urlsplit((await opened.navigate(PORTAL + "/")).url).path == "/sign-in"
+
+
+async def test_a_restart_of_the_hub_signs_nobody_out(site: Site, opened: Browser):
+    async with site.running():
+        asked = site.records.asked
+        assert (await opened.request("GET", device_url("inverter"), {"Accept": "*/*"})).status == 200
+        assert site.records.asked == asked + 2  # the session and its parent, once
+        assert "Solarpark Nord" in (await opened.navigate(PORTAL + "/")).text
+        assert (await opened.request("GET", device_url("inverter"), {"Accept": "*/*"})).status == 200
+        assert site.records.asked == asked + 2
+
+
+async def test_idle_sessions_do_not_come_back_with_a_restart(site: Site, opened: Browser):
+    site.time += 2 * 3600 + 1
+    async with site.running():
+        assert (await opened.request("GET", device_url("inverter"), {"Accept": "*/*"})).status == 401
+
+
+async def test_what_was_ended_elsewhere_stays_ended_when_history_is_lost(site: Site, opened: Browser):
+    site.feed.change(Change(Kind.SESSION, ("*",)))
+    assert (await opened.request("GET", device_url("inverter"), {"Accept": "*/*"})).status == 200
+    site.records.records.clear()
+    site.feed.change(Change(Kind.SESSION, ("*",)))
+    assert (await opened.request("GET", device_url("inverter"), {"Accept": "*/*"})).status == 401
+
+
+async def test_with_the_store_away_known_sessions_go_on_and_sign_out_holds(site: Site, opened: Browser):
+    site.records.away = True
+    assert (await opened.request("GET", device_url("inverter"), {"Accept": "*/*"})).status == 200
+    held = dict(opened.cookies[PORTAL_HOST])
+    await opened.submit(PORTAL + "/sign-out", {})
+    site.records.away = False
+    opened.cookies[PORTAL_HOST] = held
+    assert urlsplit((await opened.navigate(PORTAL + "/")).url).path == "/sign-in"
+    assert (await opened.request("GET", device_url("inverter"), {"Accept": "*/*"})).status == 401
+    await site.sessions.tidy()
+    assert not site.records.records
+
+
+async def test_with_the_store_away_nobody_new_gets_in(site: Site, browser: Browser):
+    await browser.sign_in("olga@example.org")
+    site.records.away = True
+    page = await browser.navigate(device_url("inverter"))
+    assert page.status == 503
+    assert "cannot open new pages" in page.text
+    async with site.browser() as other:
+        page = await with_password(other)
+    assert page.status == 503
+    assert not page.cookies_set()
+
+
+async def test_an_unknown_token_asks_the_store_once(site: Site, browser: Browser):
+    browser.cookies[PORTAL_HOST] = {cookies.PORTAL: "unknown"}
+    for _ in range(3):
+        await browser.navigate(PORTAL + "/sign-in")
+    assert site.records.asked == 1
 
 
 @pytest.mark.parametrize("seconds", [2 * 3600 + 1, 12 * 3600 + 1])

@@ -35,10 +35,12 @@ from plantgate_hub.domain.model import (
     WebTarget,
 )
 from plantgate_hub.domain.snapshot import Change, Snapshot, put, remove
+from plantgate_hub.identity.archive import SessionArchive
 from plantgate_hub.identity.passwords import Passwords
-from plantgate_hub.identity.sessions import SessionBook, SessionPolicy
+from plantgate_hub.identity.sessions import SessionPolicy
 from plantgate_hub.identity.totp import STEP_SECONDS, code_at
-from plantgate_hub.ports import PasswordRecord, StreamProblem, StreamUnavailable, TotpRecord
+from plantgate_hub.ports import PasswordRecord, SessionRecord, StreamProblem, StreamUnavailable, TotpRecord
+from plantgate_hub.store.protocol import StoreUnavailable
 from plantgate_hub.web import SERVER_OPTIONS, SESSIONS, WebParts, build_web
 from plantgate_shared.secret import Secret
 
@@ -55,6 +57,11 @@ def device_url(host: str, path: str = "/") -> str:
     return f"https://{host}.devices.localhost:{PORT}{path}"
 
 
+@dataclass(frozen=True)
+class Update:
+    changes: tuple[Change, ...]
+
+
 class Feed:
     """A snapshot that tests change."""
 
@@ -69,7 +76,7 @@ class Feed:
     def change(self, *changes: Change) -> None:
         self.snapshot = self.snapshot.apply(changes, self.snapshot.revision + 1)
         for listener in tuple(self._listeners):
-            listener(None)
+            listener(Update(changes))
 
 
 class MemoryCredentials:
@@ -104,6 +111,57 @@ class MemoryCredentials:
             return False
         self.totp[person] = TotpRecord(record.secret, step)
         return True
+
+
+class MemorySessions:
+    """The store's session records in memory."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, SessionRecord] = {}
+        self.asked = 0
+        self.away = False
+
+    def _check(self) -> None:
+        if self.away:
+            raise StoreUnavailable("the store is away")
+
+    async def add(self, session: SessionRecord) -> None:
+        self._check()
+        self.records[session.id] = session
+
+    async def find(self, id: str, now: float) -> SessionRecord | None:
+        self._check()
+        self.asked += 1
+        record = self.records.get(id)
+        return record if record and record.expires > now else None
+
+    async def touch(self, id: str, last_seen: float) -> bool:
+        self._check()
+        if id in self.records:
+            self.records[id] = replace(self.records[id], last_seen=last_seen)
+        return id in self.records
+
+    async def pass_two_factor(self, id: str, at: float) -> bool:
+        self._check()
+        self.records[id] = replace(self.records[id], two_factor_at=at)
+        return True
+
+    async def end(self, id: str) -> None:
+        self._check()
+        for record in tuple(self.records.values()):
+            if id in (record.id, record.parent):
+                del self.records[record.id]
+
+    async def of_person(self, person: PersonId, now: float) -> tuple[SessionRecord, ...]:
+        self._check()
+        return tuple(record for record in self.records.values() if record.person == person and record.expires > now)
+
+    async def sweep(self, now: float) -> int:
+        self._check()
+        gone = [id for id, record in self.records.items() if record.expires <= now]
+        for id in gone:
+            del self.records[id]
+        return len(gone)
 
 
 class LoopbackStream:
@@ -331,6 +389,7 @@ class Site:
     def __init__(self) -> None:
         self.time = 1_700_000_010.0
         self.credentials = MemoryCredentials()
+        self.records = MemorySessions()
         self.streams = LoopbackStreams()
         self.pins = Pins()
         self.devices: dict[str, RawDevice] = {}
@@ -372,7 +431,7 @@ class Site:
         self.feed.change(put(replace(self.person(name), totp_active=active)))
 
     @property
-    def sessions(self) -> SessionBook:
+    def sessions(self) -> SessionArchive:
         assert self.app is not None
         return self.app[SESSIONS]
 
@@ -408,6 +467,7 @@ class Site:
             config=CONFIG,
             access=SnapshotAccess(self.feed, frozenset),
             credentials=self.credentials,
+            sessions=self.records,
             streams=self.streams,
             pins=self.pins,
             passwords=passwords,

@@ -67,18 +67,38 @@ def test_a_child_ends_alone(book: SessionBook):
     assert not book.find("d", "inverter", 1)
 
 
-def test_rotation_keeps_children_and_sign_in_time(book: SessionBook, ended: list[str]):
-    portal = book.open(OLGA, "old", 10)
-    book.open_child(portal, "inverter", "d")
-    new = book.rotate(portal, "new", 20, two_factor_at=20)
+def test_rotation_makes_the_old_token_worthless_and_keeps_the_sign_in_time(book: SessionBook):
+    new = book.rotate(book.open(OLGA, "old", 10), "new", 20, two_factor_at=20)
     assert not book.find("old", "", 21)
+    assert book.find("new", "", 21) == new
     assert (new.created, new.two_factor_at) == (10, 20)
-    child = book.find("d", "inverter", 21)
-    assert child
-    assert child.parent == new.id
+
+
+def test_passing_the_second_factor_again_keeps_open_pages(book: SessionBook, ended: list[str]):
+    portal = book.rotate(book.open(OLGA, "o", 0), "p", 0, two_factor_at=0)
+    book.open_child(portal, "inverter", "d")
+    ended.clear()
+    assert book.refresh(portal, 60).two_factor_at == 60
+    assert book.find("d", "inverter", 61)
     assert not ended
-    book.end(new.id)
-    assert not book.find("d", "inverter", 22)
+
+
+def test_a_session_of_an_earlier_run_is_taken_up(book: SessionBook):
+    earlier = SessionBook(POLICY)
+    portal = earlier.open(OLGA, "p", 0)
+    child = earlier.open_child(portal, "inverter", "d")
+    book.adopt(portal, 50)
+    book.adopt(child, 50)
+    assert book.find("d", "inverter", 149) == child
+    assert not book.find("p", "", 149 + 100)
+
+
+def test_ending_all_sessions(book: SessionBook, ended: list[str]):
+    book.open_child(book.open(OLGA, "p", 0), "inverter", "d")
+    book.open(PersonId("tom"), "t", 0)
+    book.end_all()
+    assert len(ended) == 3
+    assert len(book) == 0
 
 
 def test_all_of_a_person_but_one(book: SessionBook):

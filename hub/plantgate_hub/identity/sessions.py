@@ -80,30 +80,33 @@ class SessionBook:
         """A new portal session, second factor not yet passed."""
         session = Session(session_id(token), person, now)
         self._add_portal(session, now)
-        own = self._by_person[person]
-        if len(own) > MAX_PER_PERSON:
-            self.end(next(iter(own)))
         return session
 
-    def rotate(self, old: Session, token: str, now: float, two_factor_at: float | None) -> Session:
-        """The same sign-in under a new token: what was known of the old one is worthless from now on."""
+    def rotate(self, old: Session, token: str, now: float, two_factor_at: float) -> Session:
+        """The same sign-in under a new token once the second factor was passed: what was known of the old one is
+        worthless. Children need the second factor, so the old one has none."""
         session = replace(old, id=session_id(token), two_factor_at=two_factor_at)
-        children = self._children.get(old.id, OrderedDict())
-        self._forget(old.id)
+        self.end(old.id)
         self._add_portal(session, now)
-        self._children[session.id] = children
-        for child in children:
-            self._sessions[child] = replace(self._sessions[child], parent=session.id)
         return session
+
+    def refresh(self, session: Session, two_factor_at: float) -> Session:
+        """The second factor was passed once more."""
+        refreshed = replace(session, two_factor_at=two_factor_at)
+        self._sessions[session.id] = refreshed
+        return refreshed
+
+    def adopt(self, session: Session, last_seen: float) -> None:
+        """Take up a session that another node or an earlier run made; a child's parent first."""
+        if session.parent:
+            self._add_child(session)
+        else:
+            self._add_portal(session, last_seen)
 
     def open_child(self, parent: Session, host: str, token: str) -> Session:
         """A device session for `host`, under a portal session."""
         child = Session(session_id(token), parent.person, parent.created, parent.two_factor_at, host, parent.id)
-        siblings = self._children[parent.id]
-        siblings[child.id] = None
-        self._sessions[child.id] = child
-        if len(siblings) > MAX_CHILDREN:
-            self.end(next(iter(siblings)))
+        self._add_child(child)
         return child
 
     def find(self, token: str, host: str, now: float) -> Session | None:
@@ -144,6 +147,7 @@ class SessionBook:
             self.on_end(frozenset(ended))
 
     def end_all(self) -> None:
+        """End all sessions."""
         for person in tuple(self._by_person):
             self.end_person(person)
 
@@ -152,6 +156,10 @@ class SessionBook:
         for identifier in tuple(self._by_person.get(person, ())):
             if identifier != keep:
                 self.end(identifier)
+
+    def last_seen(self) -> dict[str, float]:
+        """When each portal session was used last."""
+        return dict(self._last_seen)
 
     def sweep(self, now: float) -> None:
         """End what has run out; keeps memory bounded by the people who are signed in."""
@@ -167,7 +175,17 @@ class SessionBook:
         self._sessions[session.id] = session
         self._last_seen[session.id] = now
         self._children[session.id] = OrderedDict()
-        self._by_person.setdefault(session.person, OrderedDict())[session.id] = None
+        own = self._by_person.setdefault(session.person, OrderedDict())
+        own[session.id] = None
+        if len(own) > MAX_PER_PERSON:
+            self.end(next(iter(own)))
+
+    def _add_child(self, child: Session) -> None:
+        siblings = self._children[child.parent]
+        siblings[child.id] = None
+        self._sessions[child.id] = child
+        if len(siblings) > MAX_CHILDREN:
+            self.end(next(iter(siblings)))
 
     def _forget(self, identifier: str) -> None:
         session = self._sessions.pop(identifier)

@@ -11,9 +11,10 @@ from plantgate_shared.secret import Secret
 from ..domain.model import PersonId
 from ..ports import Clock, Credentials
 from . import browsers, throttle, totp
+from .archive import SessionArchive
 from .browsers import Proved
 from .passwords import Passwords
-from .sessions import Session, SessionBook
+from .sessions import Session
 
 PENDING_SECONDS = 15 * 60.0
 MAX_PENDING = 10_000
@@ -39,6 +40,7 @@ class TooManyTries(InvalidInput):
 class SignedIn:
     session: Session
     token: str = field(repr=False)
+    """New value for the session cookie; empty leaves it."""
     browser: str = field(default="", repr=False)
     """New value for the known-browser cookie; empty leaves it."""
 
@@ -52,7 +54,7 @@ class SignIn:
     """Password, second factor, set-up of the second factor."""
 
     def __init__(
-        self, credentials: Credentials, passwords: Passwords, sessions: SessionBook, cookie_key: Secret, now: Clock
+        self, credentials: Credentials, passwords: Passwords, sessions: SessionArchive, cookie_key: Secret, now: Clock
     ) -> None:
         self._credentials = credentials
         self._passwords = passwords
@@ -77,12 +79,11 @@ class SignIn:
         self._throttle.give_back(keys)
         if self._passwords.outdated(stored):
             await self._credentials.replace_password_hash(record.person, await self._passwords.hash(password))
-        now = self._now()
-        previous = self.sessions.find(old_token, "", now)
+        previous = await self.sessions.find(old_token, "")
         if previous is not None:
-            self.sessions.end(previous.id)
+            await self.sessions.end(previous.id)
         token = new_token()
-        session = self.sessions.open(record.person, token, now)
+        session = await self.sessions.added(self.sessions.book.open(record.person, token, self._now()))
         return SignedIn(session, token, self._remember(account, browser, Proved.PASSWORD))
 
     async def with_totp(self, session: Session, email: str, code: str, browser: str) -> SignedIn:
@@ -95,7 +96,7 @@ class SignIn:
         if step is None or not await self._credentials.use_totp_step(session.person, step):
             raise WrongCode("this code is wrong or was used before")
         self._throttle.give_back(keys)
-        return self._rotate(session, self._remember(account, browser, Proved.TWO_FACTOR))
+        return await self._passed(session, self._remember(account, browser, Proved.TWO_FACTOR))
 
     def pending_secret(self, person: PersonId) -> str:
         """The secret that a person is about to set up; stays the same for a while, so that the page can be reloaded."""
@@ -119,8 +120,8 @@ class SignIn:
             raise WrongCode("this code is wrong; the clock of the phone may be off")
         self._throttle.give_back(keys)
         self._pending.pop(session.person, None)
-        self.sessions.end_person(session.person, keep=session.id)  # from before there was a second factor
-        return self._rotate(session)
+        await self.sessions.end_others(session.person, keep=session.id)  # from before there was a second factor
+        return await self._passed(session)
 
     def _known(self, account: str, browser: str, proved: Proved) -> str:
         return browsers.recognize(self._cookie_key, account, browser, proved, self._now())
@@ -131,11 +132,18 @@ class SignIn:
             return ""
         return browsers.mint(self._cookie_key, account, proved, secrets.token_hex(16), self._now())
 
-    def _rotate(self, session: Session, browser: str = "") -> SignedIn:
-        if self.sessions.get(session.id) is None:  # signed out while the code was being checked
+    async def _passed(self, session: Session, browser: str = "") -> SignedIn:
+        """The second factor was passed: the first time under a new token, later the open device pages stay open."""
+        current = self.sessions.book.get(session.id)
+        if current is None:  # signed out while the code was being checked
             raise WrongCode("the session has ended", hint="sign in again")
-        token, now = new_token(), self._now()
-        return SignedIn(self.sessions.rotate(session, token, now, two_factor_at=now), token, browser)
+        now = self._now()
+        if current.two_factor_at is not None:
+            return SignedIn(await self.sessions.refreshed(current, now), "", browser)
+        token = new_token()
+        raised = await self.sessions.added(self.sessions.book.rotate(current, token, now, two_factor_at=now))
+        await self.sessions.end(session.id)
+        return SignedIn(raised, token, browser)
 
     def _take(self, keys: tuple[throttle.Key, ...]) -> None:
         wait = self._throttle.take(keys, self._now())

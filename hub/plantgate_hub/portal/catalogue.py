@@ -54,8 +54,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "sign-in.submit": ("Sign in", "Anmelden"),
     "sign-in.wrong": ("E-mail or password is wrong.", "E-Mail oder Passwort ist falsch."),
     "sign-in.busy": (
-        "Many people are signing in right now. Try again in a few seconds.",
-        "Gerade melden sich viele an. Versuchen Sie es in ein paar Sekunden noch einmal.",
+        "The hub cannot check this right now. Try again in a few seconds.",
+        "Der Hub kann das gerade nicht prüfen. Versuchen Sie es in ein paar Sekunden noch einmal.",
     ),
     "sign-in.signed-out": (
         "You are signed out, on all device pages too.",
@@ -192,6 +192,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "service-worker.text": (
         "Device pages may not install a service worker: it would outlive your permission.",
         "Geräteseiten dürfen keinen Service Worker installieren: Er würde Ihre Berechtigung überdauern.",
+    ),
+    "hub-store.title": ("The hub cannot open new pages right now", "Der Hub kann gerade keine neuen Seiten öffnen"),
+    "hub-store.text": (
+        "Its database does not answer. Pages that are open go on working; try again in a moment.",
+        "Seine Datenbank antwortet nicht. Offene Seiten arbeiten weiter; versuchen Sie es gleich noch einmal.",
     ),
     "agent-offline.title": ("The plant is not connected", "Die Anlage ist nicht verbunden"),
     "agent-offline.text": (

@@ -1,5 +1,6 @@
 """The portal's requests: sign-in, second factor and its set-up, the home page, opening a device page, sign-out."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,13 +15,14 @@ from ..identity.passwords import Busy
 from ..identity.sessions import Session, two_factor_is_fresh
 from ..identity.sign_in import SignedIn, SignIn, TooManyTries, WrongCode, WrongPassword
 from ..identity.totp import provisioning_uri
-from ..ports import Access, Clock, Streams
+from ..ports import Access, Clock, StoreUnavailable, Streams
 from ..proxy import handover
 from ..proxy.decision import Verdict, permit
 from ..proxy.problems import Problem
 from .pages import Pages, qr_svg
 
 ISSUER = "Plantgate"
+SNAPSHOT_SECONDS = 2.0
 MAX_NEXT = 16 * 1024
 
 Handler = Callable[[web.Request, "Visitor"], Awaitable[web.Response]]
@@ -91,9 +93,9 @@ class Portal:
 
     # Who asks
 
-    def _visitor(self, request: web.Request) -> Visitor | None:
+    async def _visitor(self, request: web.Request) -> Visitor | None:
         token = cookies.single(request.headers.getall("Cookie", []), cookies.PORTAL)
-        session = self._sessions.find(token, "", self._now())
+        session = await self._sessions.find(token, "")
         person = self._access.person(session.person) if session else None
         return Visitor(session, person) if session and person else None
 
@@ -103,7 +105,7 @@ class Portal:
         """Requires a session, and the second factor of those who have one; others are sent there and come back."""
 
         async def guarded(request: web.Request) -> web.Response:
-            visitor = self._visitor(request)
+            visitor = await self._visitor(request)
             here = request.raw_path if request.method == "GET" else "/"
             if visitor is None:
                 return _see_other("/sign-in", here)
@@ -126,7 +128,7 @@ class Portal:
     # Signing in
 
     async def sign_in_page(self, request: web.Request) -> web.Response:
-        if self._visitor(request) is not None:
+        if await self._visitor(request) is not None:
             return _see_other(safe_next(request.query.get("next", "/")))
         notice = "sign-in.signed-out" if "signed-out" in request.query else ""
         return self._sign_in_form(request, safe_next(request.query.get("next", "/")), notice=notice)
@@ -143,7 +145,7 @@ class Portal:
             return self._sign_in_form(request, following, email, error="sign-in.wrong", status=403)
         except TooManyTries as error:
             return self._sign_in_form(request, following, email, error="throttled", seconds=error.seconds, status=429)
-        except Busy:
+        except (Busy, StoreUnavailable):
             return self._sign_in_form(request, following, email, error="sign-in.busy", status=503)
         return _with_session(_see_other(following), signed_in)
 
@@ -172,9 +174,9 @@ class Portal:
         )
 
     async def sign_out(self, request: web.Request) -> web.Response:
-        visitor = self._visitor(request)
+        visitor = await self._visitor(request)
         if visitor is not None:
-            self._sessions.end(visitor.session.id)
+            await self._sessions.end(visitor.session.id)
         response = _see_other("/sign-in?signed-out")
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
         response.headers.add("Set-Cookie", cookies.render(cookies.PORTAL, "", 0))
@@ -199,6 +201,8 @@ class Portal:
             return self._two_factor_form(request, following, "two-factor.wrong", status=403)
         except TooManyTries as error:
             return self._two_factor_form(request, following, "throttled", error.seconds, status=429)
+        except StoreUnavailable:
+            return self._two_factor_form(request, following, "sign-in.busy", status=503)
         return _with_session(_see_other(following), signed_in)
 
     def _two_factor_form(
@@ -223,7 +227,24 @@ class Portal:
             return self._set_up_form(request, visitor, following, "set-up.wrong", status=403)
         except TooManyTries as error:
             return self._set_up_form(request, visitor, following, "throttled", error.seconds, status=429)
+        except StoreUnavailable:
+            return self._set_up_form(request, visitor, following, "sign-in.busy", status=503)
+        await self._snapshot_knows(visitor.person)
         return _with_session(_see_other(following), signed_in)
+
+    async def _snapshot_knows(self, person: Person) -> None:
+        """Wait a moment until the snapshot has the second factor, so that the next page does not say it is missing."""
+        changed = asyncio.Event()
+        unwatch = self._access.watch(lambda _changes: changed.set())
+        try:
+            async with asyncio.timeout(SNAPSHOT_SECONDS):
+                while (known := self._access.person(person.id)) is not None and not known.totp_active:
+                    changed.clear()
+                    await changed.wait()
+        except TimeoutError:
+            return
+        finally:
+            unwatch()
 
     def _set_up_form(
         self,
@@ -273,7 +294,7 @@ class Portal:
         session = visitor.session
         destination = self._access.destination(asked_for.host)
         verdict = permit(self._access, visitor.person, session, destination, now)
-        if verdict is Verdict.ALLOWED and not two_factor_is_fresh(session, now, self._sessions.policy):
+        if verdict is Verdict.ALLOWED and not two_factor_is_fresh(session, now, self._sessions.book.policy):
             return _see_other("/two-factor", request.raw_path)
         if verdict is Verdict.NO_TWO_FACTOR:
             return self._pages.portal_problem(request, Problem.NO_TWO_FACTOR, destination)
@@ -315,7 +336,8 @@ def _see_other(path: str, following: str = "") -> web.Response:
 
 
 def _with_session(response: web.Response, signed_in: SignedIn) -> web.Response:
-    response.headers.add("Set-Cookie", cookies.render(cookies.PORTAL, signed_in.token))
+    if signed_in.token:
+        response.headers.add("Set-Cookie", cookies.render(cookies.PORTAL, signed_in.token))
     if signed_in.browser:
         value = cookies.render(cookies.KNOWN_BROWSER, signed_in.browser, LIFETIME)
         response.headers.add("Set-Cookie", value)

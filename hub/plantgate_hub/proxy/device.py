@@ -6,7 +6,15 @@ from collections.abc import AsyncGenerator
 from plantgate_shared.errors import PlantgateError
 
 from ..domain.model import Scheme
-from ..ports import ByteStream, CertificatePins, Destination, StreamProblem, Streams, StreamUnavailable
+from ..ports import (
+    ByteStream,
+    CertificatePins,
+    Destination,
+    StoreUnavailable,
+    StreamProblem,
+    Streams,
+    StreamUnavailable,
+)
 from .http1 import BadReply, ChunkReader, Framing, HeadReader, ReplyHead, framing_of
 from .problems import Problem, ProxyProblem
 from .tls import secure
@@ -146,6 +154,9 @@ async def connect(streams: Streams, pins: CertificatePins, destination: Destinat
     except ProxyProblem:
         _drop(raw, "refused")
         raise
+    except StoreUnavailable:  # the first certificate of a device cannot be pinned
+        _drop(raw, "failed")
+        raise ProxyProblem(Problem.HUB_STORE) from None
     except (OSError, PlantgateError) as error:
         _drop(raw, "failed")
         raise ProxyProblem(Problem.DEVICE_BROKE_OFF, str(error)) from None

@@ -15,6 +15,7 @@ class Problem(StrEnum):
     PLANTED_COOKIE = "planted-cookie"
     BAD_REQUEST = "bad-request"
     SERVICE_WORKER = "service-worker"
+    HUB_STORE = "hub-store"
     AGENT_OFFLINE = "agent-offline"
     AGENT_BUSY = "agent-busy"
     DEVICE_REFUSED = "device-refused"
@@ -39,6 +40,7 @@ STATUS: dict[Problem, int] = {
     Problem.PLANTED_COOKIE: 400,
     Problem.BAD_REQUEST: 400,
     Problem.SERVICE_WORKER: 403,
+    Problem.HUB_STORE: 503,
     Problem.AGENT_OFFLINE: 503,
     Problem.AGENT_BUSY: 503,
     Problem.DEVICE_REFUSED: 502,

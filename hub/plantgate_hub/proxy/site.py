@@ -10,8 +10,9 @@ from aiohttp import web
 from .. import cookies
 from ..config import Web
 from ..domain.model import Scheme
-from ..identity.sessions import Session, SessionBook
-from ..ports import Access, CertificatePins, Clock, Destination, Streams
+from ..identity.archive import SessionArchive
+from ..identity.sessions import Session
+from ..ports import Access, CertificatePins, Clock, Destination, StoreUnavailable, Streams
 from . import handover
 from .decision import Asked, Verdict, comes_from_own_page, is_navigation, permit
 from .forward import Forwarder
@@ -61,7 +62,7 @@ class DeviceSite:
         self,
         config: Web,
         access: Access,
-        sessions: SessionBook,
+        sessions: SessionArchive,
         codes: handover.Codes,
         streams: Streams,
         pins: CertificatePins,
@@ -94,9 +95,9 @@ class DeviceSite:
             sent = request.headers.getall("Cookie", [])
             if len(tokens := cookies.values(sent, cookies.DEVICE)) > 1:
                 raise ProxyProblem(Problem.PLANTED_COOKIE)
-            session = self._sessions.find(tokens[0] if tokens else "", host, self._now())
+            session = await self._sessions.find(tokens[0] if tokens else "", host)
             if path.startswith(handover.CALLBACK_PREFIX):
-                return self._come_back(request, host, session)
+                return await self._come_back(request, host, session)
             if session is None:
                 if not is_navigation(asked):
                     raise ProxyProblem(Problem.NO_SESSION)
@@ -133,8 +134,8 @@ class DeviceSite:
             return await self._forwarder.forward(request, destination, addresses, websocket)
 
     def _still_allowed(self, exchange: Exchange, now: float) -> bool:
-        session = self._sessions.get(exchange.session)
-        if session is None or not self._sessions.touch(exchange.session, now):
+        session = self._sessions.book.get(exchange.session)
+        if session is None or not self._sessions.book.touch(exchange.session, now):
             return False
         destination = self._access.destination(exchange.host)
         person = self._access.person(session.person)
@@ -153,7 +154,7 @@ class DeviceSite:
             response.headers.add("Set-Cookie", cookies.render(old, "", 0))
         return response
 
-    def _come_back(self, request: web.Request, host: str, session: Session | None) -> web.Response:
+    async def _come_back(self, request: web.Request, host: str, session: Session | None) -> web.Response:
         """The portal's answer: code and attempt in the query, the attempt's verifier in its cookie."""
         if request.method != "GET" or request.path != handover.CALLBACK_PATH:
             raise ProxyProblem(Problem.HANDOVER)
@@ -168,17 +169,20 @@ class DeviceSite:
             if session is None:
                 raise ProxyProblem(Problem.HANDOVER)
             return _redirect(self.origin_of(host) + "/")  # reloaded, or another tab was faster
-        parent = self._sessions.get(ticket.session)
-        if parent is None or not self._sessions.touch(parent.id, now):
+        parent = self._sessions.book.get(ticket.session)
+        if parent is None or not self._sessions.book.touch(parent.id, now):
             raise ProxyProblem(Problem.HANDOVER)
         self._permitted(parent, host)
         response = _redirect(self.origin_of(host) + ticket.path)
         response.headers.add("Set-Cookie", cookies.render(name, "", 0))
         if session is None or session.parent != parent.id:
             if session is not None:
-                self._sessions.end(session.id)
+                await self._sessions.end(session.id)
             token = secrets.token_urlsafe(32)
-            self._sessions.open_child(parent, host, token)
+            try:
+                await self._sessions.added(self._sessions.book.open_child(parent, host, token))
+            except StoreUnavailable:
+                raise ProxyProblem(Problem.HUB_STORE) from None
             response.headers.add("Set-Cookie", cookies.render(cookies.DEVICE, token))
         return response
 

@@ -63,6 +63,7 @@ class Attachment(Protocol):
 _PROBLEMS = {
     ResetReason.REFUSED: StreamProblem.REFUSED,
     ResetReason.NOT_ALLOWED: StreamProblem.OUTSIDE,
+    ResetReason.TOO_MANY: StreamProblem.BUSY,
 }
 """All other reasons mean that the device was not reached."""
 
