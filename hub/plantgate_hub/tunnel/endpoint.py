@@ -44,6 +44,10 @@ MAX_UNPROVED = 1000
 PING_INTERVAL = 20.0
 """Seconds of silence until the hub asks whether the agent is there: 0.7 MB a day on an idle line."""
 PING_TIMEOUT = 6.0
+REPORT_INTERVAL = 1.0
+"""Seconds between reports of one agent that others hear of: each may cost a write in the store."""
+MAX_BOUNDARY = 256
+"""Networks in an agent's boundary; a plant has a handful."""
 PUSHES_A_TURN = 100
 """Agents whose desired state is computed before other tasks get their turn."""
 REFUSALS_LOGGED = Key(Limit(burst=50, interval=0.2), "refusals")
@@ -72,6 +76,8 @@ class AttachedAgent:
         self.probe_key = Secret(os.urandom(32))
         self.sent: DesiredState | None = None
         self._registry = registry
+        self._told = -REPORT_INTERVAL
+        self._telling: asyncio.TimerHandle | None = None
         self._log = get_logger(agent=state.agent)
         self._connection = TunnelConnection(
             channel,
@@ -88,6 +94,8 @@ class AttachedAgent:
             return await self._connection.run()
         finally:
             self.relay.close()
+            if self._telling is not None:
+                self._telling.cancel()
 
     def end(self, reason: GoAwayReason, detail: str = "") -> None:
         """Say goodbye; from now on nothing of this agent passes."""
@@ -117,6 +125,8 @@ class AttachedAgent:
             status = parse(message)
             if not isinstance(status, AgentStatus):
                 raise ProtocolError("an agent does not say what the hub is to be")
+            if len(status.boundary) > MAX_BOUNDARY:
+                raise ProtocolError(f"a boundary of {len(status.boundary)} networks is longer than {MAX_BOUNDARY}")
         except UnknownControl as error:
             self._log.debug(Event.CONTROL_SKIPPED, error=str(error))
             return
@@ -128,7 +138,18 @@ class AttachedAgent:
             self._log.info(Event.PATH_CHANGED, path=str(status.path))
         if self.state.status != status:
             self.state = replace(self.state, status=status)
-            self._registry.status_changed(self)
+            self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        """Tell the registry's listeners at once, or as soon as their last report is old enough."""
+        loop = asyncio.get_running_loop()
+        if self._telling is None:
+            self._telling = loop.call_at(max(loop.time(), self._told + REPORT_INTERVAL), self._tell)
+
+    def _tell(self) -> None:
+        self._telling = None
+        self._told = asyncio.get_running_loop().time()
+        self._registry.status_changed(self)
 
     def _datagrams_received(self, segment_size: int, data: bytes) -> None:
         try:
