@@ -4,9 +4,11 @@ The shape of every command line is in `HUB`, `AGENT` and the methods that use th
 `hub_answers` and `agent_connected`. Output goes to the lab's logs, `hub.plantgate-hub.log` and so on.
 """
 
+import asyncio
 import contextlib
 import json
 import os
+import shlex
 import signal
 import sys
 import time
@@ -118,6 +120,17 @@ class Product:
         except ValueError:
             raise CommandFailed(f"{' '.join(command)} did not answer with JSON: {done.stdout[:500]}") from None
 
+    async def console(self) -> "Console":
+        """A running `admin batch`, to which one command after the other can be given."""
+        command = [*HUB, "admin", "batch", "--config", HUB_CONFIG]
+        process = await asyncio.create_subprocess_exec(
+            *self.hub_host.command(command),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        return Console(process)
+
     def copy_ca(self) -> Path:
         """The hub's development CA as a file of this machine (in the lab's folder), for `ca_file` and browsers."""
         copy = self.lab.state.files / "ca.pem"
@@ -200,6 +213,27 @@ class Product:
             return bool(await condition())
 
         await eventually(ready, timeout=timeout, poll=0.1)
+
+
+class Console:
+    """An open command line of the hub: an answer is there milliseconds after what it tells of was committed."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def ask(self, *words: str) -> Any:
+        """The JSON answer of `plantgate-hub admin WORD...`. Raises CommandFailed; the console is over then."""
+        assert self._process.stdin and self._process.stdout and self._process.stderr
+        self._process.stdin.write((shlex.join(words) + "\n").encode())
+        async with asyncio.timeout(START):
+            if line := await self._process.stdout.readline():
+                return json.loads(line)
+            raise CommandFailed((await self._process.stderr.read()).decode().strip())
+
+    async def close(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        await self._process.wait()
 
 
 def agent_connected(status: Mapping[str, Any]) -> bool:

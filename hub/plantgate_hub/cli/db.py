@@ -38,7 +38,7 @@ async def _tables(config: HubConfig, *, change: bool) -> dict[str, object]:
         with translated():
             if change:
                 await migrate.upgrade(engine)
-            present, newest = await migrate.current(engine)
+            present = await migrate.current(engine)
     finally:
         await engine.dispose()
-    return {"database": url.render_as_string(hide_password=True), "migration": present, "newest": newest}
+    return {"database": url.render_as_string(hide_password=True), "migration": present, "newest": migrate.NEWEST}
