@@ -107,6 +107,8 @@ class World:
 
     @classmethod
     async def make(cls, lab: Lab) -> "World":
+        # A host that forwards nothing on its own: new links start without.
+        lab["hub"].sysctl("net.ipv4.conf.default.forwarding", 0)
         users, agents = await public_key(USERS_KEY), await public_key(AGENTS_KEY)
         state: dict[str, Any] = {"profiles": {}, "agents": [], "elements": {}, "subnets": []}
         people = {}
