@@ -247,7 +247,7 @@ async def _load(connection: AsyncConnection) -> Snapshot:
     entities: list[Entity] = []
     for kind in ENTITY_KINDS:
         entities += await _entities(connection, kind)
-    return Snapshot.of(entities, revision)
+    return await asyncio.to_thread(Snapshot.of, entities, revision)  # a second or so at full size
 
 
 async def _entities(connection: AsyncConnection, kind: Kind, keys: Iterable[Key] | None = None) -> list[Entity]:
