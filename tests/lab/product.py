@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -152,6 +152,7 @@ class Product:
         """Write an agent's configuration and its boundary file: the plant's own subnets, or `boundary`."""
         gateway = self.gateway(plant)
         networks = list(self.plant(plant).subnets if boundary is None else boundary)
+        gateway.run(["useradd", "--system", "--no-create-home", "plantgate-agent"], check=False)
         gateway.write("/etc/plantgate-agent/boundary.yaml", yaml.safe_dump(networks))
         gateway.write(AGENT_CONFIG, yaml.safe_dump(agent_config(**changes), sort_keys=False))
 
@@ -220,19 +221,20 @@ class Console:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._input = cast(asyncio.StreamWriter, process.stdin)
+        self._output = cast(asyncio.StreamReader, process.stdout)
+        self._errors = cast(asyncio.StreamReader, process.stderr)
 
     async def ask(self, *words: str) -> Any:
         """The JSON answer of `plantgate-hub admin WORD...`. Raises CommandFailed; the console is over then."""
-        assert self._process.stdin and self._process.stdout and self._process.stderr
-        self._process.stdin.write((shlex.join(words) + "\n").encode())
+        self._input.write((shlex.join(words) + "\n").encode())
         async with asyncio.timeout(START):
-            if line := await self._process.stdout.readline():
+            if line := await self._output.readline():
                 return json.loads(line)
-            raise CommandFailed((await self._process.stderr.read()).decode().strip())
+            raise CommandFailed((await self._errors.read()).decode().strip())
 
     async def close(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
+        self._input.close()
         await self._process.wait()
 
 

@@ -4,9 +4,9 @@ import json
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -44,11 +44,7 @@ def add_to(app: typer.Typer) -> None:
 
 def _lines(file: str) -> Iterator[tuple[int, list[str]]]:
     """Each line when it is there: a program may write one, read the answer, and write the next."""
-    try:
-        source = nullcontext(sys.stdin) if file == "-" else Path(file).open(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot read the commands in {file}: {error.strerror}") from None
-    with source as text:
+    with _open(file) as text:
         for number, line in enumerate(iter(text.readline, ""), start=1):
             try:
                 words = shlex.split(line, comments=True)
@@ -56,3 +52,12 @@ def _lines(file: str) -> Iterator[tuple[int, list[str]]]:
                 raise InvalidInput(f"line {number}: {error}", hint="quote as in a shell") from None
             if words:
                 yield number, words
+
+
+def _open(file: str) -> AbstractContextManager[TextIO]:
+    if file == "-":
+        return nullcontext(sys.stdin)
+    try:
+        return Path(file).open(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot read the commands in {file}: {error.strerror}") from None
