@@ -78,6 +78,18 @@ class Process:
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
 
+    def descendants(self) -> list[int]:
+        """The pids of the command's children, theirs and so on, as this machine sees them."""
+        found: list[int] = []
+        unseen = [self.pid]
+        while unseen:
+            with contextlib.suppress(OSError):
+                pid = unseen.pop()
+                children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+                unseen += [int(child) for child in children]
+                found += [int(child) for child in children]
+        return found
+
     def wait(self, timeout: float = 10.0) -> int:
         return self.popen.wait(timeout)
 
@@ -229,13 +241,13 @@ class Host:
         try:
             there = os.open(f"/proc/{self.holder.pid}/ns/net", os.O_RDONLY)
             try:
-                _enter_network(there)
+                enter_network(there)
             finally:
                 os.close(there)
             try:
                 yield
             finally:
-                _enter_network(home)
+                enter_network(home)
         finally:
             os.close(home)
 
@@ -308,8 +320,16 @@ class Host:
         return self.run(["nft", "-f", "-"], input=commands).stdout
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
-        """Write a file on the host, with its folder (private below /etc, /run and /var/lib)."""
+        """Write a file on the host, with its folder. Raises LabError where it would be the machine's own file.
+
+        Only /etc, /run and /var/lib are private to a host. That is looked at each time, not taken on trust: a host
+        that came up without its private folders must not overwrite the configuration of the machine it runs on.
+        """
         inside = Path(f"/proc/{self.holder.pid}/root{path}")
+        existing = next(folder for folder in inside.parents if folder.exists())
+        outside = Path("/") / existing.relative_to(f"/proc/{self.holder.pid}/root")
+        if outside.exists() and os.path.samestat(existing.stat(), outside.stat()):
+            raise LabError(f"{path} is not private to the host {self.name}: writing it would change this machine")
         inside.parent.mkdir(parents=True, exist_ok=True)
         inside.write_text(text)
         inside.chmod(mode)
@@ -330,7 +350,8 @@ class Host:
         }
 
 
-def _enter_network(namespace: int) -> None:
+def enter_network(namespace: int) -> None:
+    """Move the calling thread into a network namespace, given by an open file."""
     if _libc.setns(namespace, CLONE_NEWNET):
         error = ctypes.get_errno()
         raise OSError(error, f"cannot enter the network namespace: {os.strerror(error)}")

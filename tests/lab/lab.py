@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,14 +11,10 @@ from plantgate_shared.errors import InvalidInput, NotFound
 from tests.eventually import wait_until
 
 from . import links, state
+from .devices.identity import SNMP_COMMUNITY, WEB_PASSWORD, WEB_USER
 from .hosts import MARK, ROOT, Host, Process, start_hosts
 from .state import LabError, LabState, ProcessRef
 from .topology import TOPOLOGIES, Device, Topology, known
-
-NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
-WEB_PASSWORD = "sunshine-7"  # of every device's web page and SSH login
-WEB_USER = "service"
-SNMP_COMMUNITY = "public"
 
 
 class Lab:
@@ -44,7 +39,7 @@ class Lab:
         """
         wanted = _topology(topology).complete()
         name = name or wanted.name
-        if not NAME.fullmatch(name):
+        if not state.NAME.fullmatch(name):
             raise InvalidInput(f"{name!r} is not a name for a lab", hint="lower-case letters, digits and hyphens")
         if os.geteuid():
             raise LabError("a lab needs root: it makes network namespaces and nftables rules", hint="run it with sudo")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -14,6 +15,8 @@ from typing import Any
 from plantgate_shared.errors import Conflict, NotFound, PlantgateError
 
 BASE = Path("/run/plantgate-lab")
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+"""What a lab may be called."""
 UNFINISHED_GRACE = 10.0
 """Seconds in which a killed host has to be gone; the kernel needs milliseconds."""
 
@@ -24,7 +27,7 @@ class LabError(PlantgateError):
 
 @dataclass(frozen=True, slots=True)
 class ProcessRef:
-    """A process of this machine: its pid and when it started (clock ticks since boot), so a recycled pid is no match."""
+    """A process of this machine: its pid and when it started (ticks since boot): no recycled pid."""
 
     pid: int
     started: int
@@ -176,10 +179,7 @@ def names() -> list[str]:
 
 
 def _bury(state: LabState) -> None:
-    """Finish a removal whose process was killed in the middle of it."""
-    remover = state.name.rpartition(".")[2]
-    if remover.isdigit() and Path(f"/proc/{remover}").exists():
-        return
+    """Finish a removal that was cut short, or that another process is at just now: what lies here is condemned."""
     for holder in state.registered().values():
         holder.kill()
     shutil.rmtree(state.folder, ignore_errors=True)
@@ -193,6 +193,16 @@ def find(name: str | None) -> LabState:
         if name not in up:
             raise NotFound(f"the lab {name!r} is not up", hint=listed)
         return LabState(name)
-    if len(up) != 1:
-        raise NotFound("no lab is up" if not up else "more than one lab is up", hint=f"name one with --lab; {listed}")
+    if not up:
+        raise NotFound("no lab is up", hint="bring one up: lab up NAME")
+    if len(up) > 1:
+        raise NotFound("more than one lab is up", hint=f"say which; {listed}")
     return LabState(up[0])
+
+
+def take_down(name: str | None) -> None:
+    """End a lab, by name or the only one, or what a crash left of it. Raises NotFound."""
+    if name is not None and NAME.fullmatch(name) and LabState(name).folder.exists():
+        LabState(name).remove()
+    else:
+        find(name).remove()

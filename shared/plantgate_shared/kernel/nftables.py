@@ -6,6 +6,7 @@ listing in one context never delays a change made through another.
 """
 
 import asyncio
+import contextlib
 import ctypes
 import ctypes.util
 from collections.abc import Callable
@@ -86,6 +87,10 @@ class Nftables:
         """
         return self._thread.submit(self._run, commands, _flags(json, terse, handles)).result()
 
+    def run_here(self, commands: str) -> str:
+        """`run` for work that `acall` has brought to this context's thread already."""
+        return self._run(commands, _flags(False, False, False))
+
     async def arun(self, commands: str, *, json: bool = False, terse: bool = False, handles: bool = False) -> str:
         """`run` without blocking the event loop."""
         return await self.acall(lambda: self._run(commands, _flags(json, terse, handles)))
@@ -98,7 +103,7 @@ class Nftables:
         """Free the context. Using it afterwards is an error."""
         if self._context is not None:
             context, self._context = self._context, None
-            self._thread.submit(_library().nft_ctx_free, context).result()
+            self._thread.submit(_free, context).result()
             self._thread.shutdown()
 
     def _run(self, commands: str, flags: int) -> str:
@@ -121,6 +126,13 @@ def _make_context() -> int:
     library.nft_ctx_buffer_output(context)
     library.nft_ctx_buffer_error(context)
     return int(context)
+
+
+def _free(context: int) -> None:
+    _library().nft_ctx_free(context)
+    # A large listing leaves hundreds of megabytes in the allocator, which would keep them for the next one.
+    with contextlib.suppress(AttributeError):  # not every C library has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _flags(json: bool, terse: bool, handles: bool) -> int:
