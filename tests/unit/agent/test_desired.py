@@ -82,7 +82,8 @@ allowed = st.sampled_from([IPv4Network(n) for n in ("192.168.1.0/24", "10.0.0.0/
 
 @given(st.lists(allowed, max_size=4), st.lists(networks, max_size=6), st.lists(networks, max_size=6))
 def test_whatever_the_hub_asks_nothing_outside_the_boundary_comes_of_it(boundary, asked, dialled):
-    subnets, start = [], int(IPv4Address("240.16.0.0"))
+    subnets: list[PlantSubnet] = []
+    start = int(IPv4Address("240.16.0.0"))
     for number, network in enumerate(asked):
         if start >= 2**32:
             break

@@ -1,6 +1,7 @@
 """Which networks are proposed at enrolment, and where plant networks lie, told from `ip -json`."""
 
 from ipaddress import IPv4Network
+from typing import Any
 
 import pytest
 
@@ -10,11 +11,11 @@ from plantgate_agent.lans import KernelRoute, detect, interfaces_towards, parse_
 POOLS = Pools()
 
 
-def link(name: str, kind: str = "") -> dict:
+def link(name: str, kind: str = "") -> dict[str, Any]:
     return {"ifname": name, "linkinfo": {"info_kind": kind}} if kind else {"ifname": name}
 
 
-def wire(network: str, dev: str) -> dict:
+def wire(network: str, dev: str) -> dict[str, Any]:
     return {"dst": network, "dev": dev, "protocol": "kernel", "scope": "link"}
 
 
@@ -65,7 +66,7 @@ def test_a_bridge_with_a_name_of_its_own_is_a_lan():
 
 
 def test_routes_of_all_kinds_are_read():
-    document = [
+    document: list[dict[str, Any]] = [
         {"dst": "default", "nexthops": [{"gateway": "10.0.0.1", "dev": "a"}, {"gateway": "10.0.1.1", "dev": "b"}]},
         {"type": "unreachable", "dst": "10.5.0.0/16"},
         {"dst": "10.6.0.7", "dev": "c"},
