@@ -25,6 +25,9 @@ from .table import Table
 _COMPARED_AT_ONCE = 200
 """Profiles compared between two pauses: below a millisecond."""
 
+_READINGS = 3
+"""A profile that drifted and was changed by us during the reading is read again, so many times at most."""
+
 
 class Contents:
     """The table's contents, desired and held.
@@ -74,22 +77,33 @@ class Contents:
 
     async def refresh(self) -> tuple[str, ...]:
         """Read the kernel, take over what it holds, correct it; what differed from what we knew. Raises KernelError."""
+        drift: tuple[str, ...] = ()
         async with self._reading:
+            for _ in range(_READINGS):
+                found, unclear = await self._refresh_once()
+                drift += found
+                if not unclear:
+                    break
+        return drift
+
+    async def _refresh_once(self) -> tuple[tuple[str, ...], bool]:
+        """One reading; also whether a profile differed that was changed meanwhile, so that it has to be read again."""
+        async with self._changing:
+            self._touched, self._ids_touched, self._replaced = set(), False, False
+            known = dict(self._held)
+        observed = await self._table.read()
+        if not observed.intact:
             async with self._changing:
-                self._touched, self._ids_touched, self._replaced = set(), False, False
-                known = dict(self._held)
-            observed = await self._table.read()
-            if not observed.intact:
-                async with self._changing:
-                    if not self._replaced:
-                        await self._replace()
-                return ("the rules were not ours",)
-            drifted = await asyncio.to_thread(_differing, known, observed.profiles)
-            async with self._changing:
-                drift = self._take_over(observed, drifted)
-            wrong = await asyncio.to_thread(_differing, self._desired.profiles, observed.profiles)
-            await self.bring({*wrong, *drifted})
-            return drift
+                if not self._replaced:
+                    await self._replace()
+            return ("the rules were not ours",), False
+        drifted = await asyncio.to_thread(_differing, known, observed.profiles)
+        async with self._changing:
+            drift = self._take_over(observed, drifted)
+            unclear = not self._replaced and not self._touched.isdisjoint(drifted)
+        wrong = await asyncio.to_thread(_differing, self._desired.profiles, observed.profiles)
+        await self.bring({*wrong, *drifted})
+        return drift, unclear
 
     async def sweep(self, older_than: float) -> bool:
         """Delete a few entries that lead nowhere since before this loop time; whether there were any."""
