@@ -1,4 +1,4 @@
-"""The baseline of the VPN figures: the same two WireGuard hops on the `bare` topology with plain routes, no Plantgate."""
+"""The baseline of the VPN figures: the same two WireGuard hops on the `bare` topology, plain routes, no Plantgate."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A bulk TCP transfer and a round-trip probe between two lab hosts: `serve PORT`, `pull ADDRESS PORT SECONDS`, `rtt …`."""
+"""Bulk TCP transfer and round-trip probe between lab hosts: `serve PORT`, `pull|rtt ADDRESS PORT SECONDS`."""
 
 import json
 import socket

@@ -320,8 +320,16 @@ class Host:
         return self.run(["nft", "-f", "-"], input=commands).stdout
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
-        """Write a file on the host, with its folder (private below /etc, /run and /var/lib)."""
+        """Write a file on the host, with its folder. Raises LabError where it would be the machine's own file.
+
+        Only /etc, /run and /var/lib are private to a host. That is looked at each time, not taken on trust: a host
+        that came up without its private folders must not overwrite the configuration of the machine it runs on.
+        """
         inside = Path(f"/proc/{self.holder.pid}/root{path}")
+        existing = next(folder for folder in inside.parents if folder.exists())
+        outside = Path("/") / existing.relative_to(f"/proc/{self.holder.pid}/root")
+        if outside.exists() and os.path.samestat(existing.stat(), outside.stat()):
+            raise LabError(f"{path} is not private to the host {self.name}: writing it would change this machine")
         inside.parent.mkdir(parents=True, exist_ok=True)
         inside.write_text(text)
         inside.chmod(mode)

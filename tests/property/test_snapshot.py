@@ -7,7 +7,7 @@ from plantgate_hub.domain.impact import people_touched
 from plantgate_hub.domain.model import AgentId
 from plantgate_hub.domain.policy import job_of
 from plantgate_hub.domain.routes import routes_of
-from plantgate_hub.domain.snapshot import Kind, Snapshot, key_of, kind_of, put, remove
+from plantgate_hub.domain.snapshot import Kind, Snapshot, difference, key_of, kind_of, put, remove
 from tests import worlds
 from tests.worlds import NOW, PEOPLE, PLANTS
 
@@ -51,3 +51,9 @@ def test_kinds_that_are_no_rows_are_passed_over():
     from plantgate_hub.domain.snapshot import Change
 
     assert Snapshot().apply([Change(Kind.SESSION, ("x",))], 7) == Snapshot(revision=7)
+
+
+@given(worlds.snapshots(), worlds.snapshots())
+def test_the_difference_leads_from_one_to_the_other(before, after):
+    assert before.apply(difference(before, after), after.revision) == after
+    assert difference(after, after) == ()

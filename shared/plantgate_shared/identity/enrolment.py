@@ -106,6 +106,7 @@ class Reason(StrEnum):
     MALFORMED = "malformed"
     CODE = "code refused"
     CERTIFICATE = "certificate not the hub's own"
+    GATEWAY = "gateway refused"
     BUSY = "too many attempts"
     UNAVAILABLE = "hub unavailable"
     HUB_PROOF = "hub not proved"
@@ -124,6 +125,12 @@ EXPLANATIONS: Mapping[Reason, tuple[str, str]] = {
     Reason.CERTIFICATE: (
         "the TLS certificate that the gateway sees is not the hub's own: something in between ends TLS",
         "exempt the hub's host name from TLS inspection at the plant's firewall or proxy; the code was not used up",
+    ),
+    # Only ever told to who holds a valid code.
+    Reason.GATEWAY: (
+        "the hub cannot add this gateway to the plant",
+        "this gateway is enrolled already, or the plant has as many gateways as it may have: remove the old one on the "
+        "plant's page in the portal and try again; the code was not used up",
     ),
     Reason.BUSY: ("too many enrolment attempts", "wait a minute and try again; the code was not used up"),
     Reason.UNAVAILABLE: (
