@@ -170,6 +170,8 @@ class Contents:
         if not self._ids_touched and observed.plant_id != self._held_ids:
             drift.append("ids of plant subnets differed")
             self._held_ids = observed.plant_id
+        if self._held_ids == self._desired.plant_id:
+            self._held_ids = self._desired.plant_id
         self._size = _entries(self._held)
         return tuple(drift)
 
@@ -193,13 +195,14 @@ class Contents:
             yield batch
 
     def _advance(self, step: Revoke | Grant | Sweep) -> None:
-        ids = dict(self._held_ids)
-        self._touched |= advance(step, self._held, ids)
-        if ids != self._held_ids:
+        if isinstance(step, Sweep) or not step.plant_id:
+            self._touched |= advance(step, self._held, {})
+        else:
+            ids = dict(self._held_ids)
+            self._touched |= advance(step, self._held, ids)
             self._ids_touched = True
-            self._held_ids = ids
-        if self._held_ids == self._desired.plant_id:
-            self._held_ids = self._desired.plant_id  # the very same object: no more comparing
+            # The very same object where they are equal: no more comparing.
+            self._held_ids = self._desired.plant_id if ids == self._desired.plant_id else ids
         match step:
             case Grant():
                 self._size += len(step.plants) - len(step.instead_of)
