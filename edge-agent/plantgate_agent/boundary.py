@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 from pathlib import Path
 
-import yaml
-
 from plantgate_shared.config import parse_network
 from plantgate_shared.errors import ConfigError
 
@@ -127,6 +125,8 @@ def parse(document: object, source: str, pools: Pools) -> Boundary:
 
 def read(path: Path, pools: Pools) -> Boundary:
     """The boundary in the file. Raises ConfigError, also when there is none: then nothing may pass."""
+    import yaml  # here, because the worker has another process read the file and must stay small
+
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     status = command("status", _status, "Show how the running agent is.")
     status.add_argument("--json", action="store_true", help="as one JSON document")
     command("worker", _worker, "The agent's inner process; `run` starts it.")
+    command("boundary", _boundary, "Check the boundary file, and print the networks that it lets through.")
     command("cleanup", _cleanup, "Remove from the kernel what an agent that is gone left there.")
     return parser
 
@@ -58,8 +59,11 @@ def _parser() -> argparse.ArgumentParser:
 def _load(arguments: argparse.Namespace) -> "AgentConfig":
     from plantgate_shared.config import load, parse
 
-    from .config import AgentConfig
+    from .config import AgentConfig, from_environment
 
+    given = from_environment()
+    if given is not None and arguments.config is None:
+        return given
     if arguments.config is None and not Path(DEFAULT_CONFIG).exists():
         return parse({}, AgentConfig)
     return load(Path(arguments.config or DEFAULT_CONFIG), AgentConfig)
@@ -103,30 +107,28 @@ def _detect(config: "AgentConfig") -> "tuple[Lan, ...]":
 
 def _run(arguments: argparse.Namespace) -> int:
     from . import host
+    from .config import to_environment
     from .prepare import prepare
 
     config = _load(arguments)
     prepare(config)
-    command = host.command(arguments.config or DEFAULT_CONFIG, config.worker_user)
+    os.environ.update(to_environment(config))
+    command = host.command(config.worker_user)
     sys.stdout.flush()
     os.execv(command[0], command)  # noqa: S606  the host starts with an empty memory
 
 
 def _worker(arguments: argparse.Namespace) -> int:
-    import asyncio
+    from .worker import run
 
-    from plantgate_shared.logging import configure
+    return run(_load(arguments))
 
-    from .app import build
-    from .worker import Worker
+
+def _boundary(arguments: argparse.Namespace) -> int:
+    from . import boundary
 
     config = _load(arguments)
-    configure(config.log_level)
-
-    async def run() -> None:
-        await Worker(build(config)).run()
-
-    asyncio.run(run())
+    print(*boundary.read(config.boundary_file, config.pools).networks, sep="\n")
     return 0
 
 

@@ -1,13 +1,19 @@
 """The agent's configuration: every key with its default and its documentation."""
 
-from dataclasses import dataclass
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from ipaddress import IPv4Network
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
-from plantgate_shared.config import option
+from plantgate_shared.config import option, parse
 
 DEFAULT_PATH = Path("/etc/plantgate-agent/agent.yaml")
+ENVIRONMENT = "PLANTGATE_AGENT_CONFIG"
+"""Variable in which the worker is given its configuration, as JSON: reading YAML would cost it 4 MiB."""
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -63,3 +69,20 @@ class AgentConfig:
         for name in ("state_dir", "run_dir", "boundary_file"):
             if not getattr(self, name).is_absolute():
                 raise ValueError(f"{name} must be an absolute path")
+
+
+def to_environment(config: AgentConfig) -> dict[str, str]:
+    """The variable to set for a process that is to run with this configuration."""
+    return {ENVIRONMENT: json.dumps(_plain(asdict(config)))}
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> AgentConfig | None:
+    """The configuration that this process was given; None: none."""
+    text = environment.get(ENVIRONMENT)
+    return parse(json.loads(text), AgentConfig, source=f"${ENVIRONMENT}") if text else None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value if value is None or isinstance(value, int | bool) else str(value)

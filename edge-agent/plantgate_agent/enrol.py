@@ -23,6 +23,7 @@ from . import boundary as boundaries
 from .boundary import Boundary
 from .config import AgentConfig
 from .lans import Lan
+from .reach import unreachable
 from .state import Enrolment, HubUrl, StateDirectory
 from .tls import client_context
 
@@ -32,10 +33,6 @@ TIMEOUT = 20.0
 ATTEMPTS = 3
 """A repeated request of the same gateway is answered as before, so a connection lost on a thin line is tried again."""
 MAX_ANSWER = 64 * 1024
-
-
-class HubUnreachable(PlantgateError):
-    exit_code = 69  # EX_UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,22 +168,3 @@ def _post(config: AgentConfig, request: Request, identity_key: bytes, wireguard_
             raise EnrolmentError(Reason.UNAVAILABLE, f"HTTP status {answer.status}")
         raise EnrolmentError(Reason.MALFORMED, f"HTTP status {answer.status} from {hub}")
     return exchange.finish(body)
-
-
-def unreachable(hub: HubUrl, error: BaseException) -> HubUnreachable:
-    """One sentence for whatever kept us from the hub."""
-    if isinstance(error, socket.gaierror):
-        cause, hint = f"the name {hub.host!r} does not resolve", "check the address and the gateway's DNS"
-    elif isinstance(error, ssl.SSLCertVerificationError):
-        cause = f"its certificate is not accepted: {error.verify_message}"
-        hint = "check ca_file and the gateway's clock, or remove ca_file: the pinned identity is enough"
-    elif isinstance(error, ssl.SSLError):
-        cause, hint = f"it does not speak TLS as expected ({error.reason or error})", "check address and port"
-    elif isinstance(error, TimeoutError):
-        cause, hint = "it does not answer", f"check the address; the firewall must let TCP port {hub.port} out"
-    elif isinstance(error, ConnectionRefusedError):
-        cause, hint = "nothing listens there", "check address and port, and whether the hub runs"
-    else:
-        cause = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        hint = f"check the address; the firewall must let TCP port {hub.port} out"
-    return HubUnreachable(f"cannot reach the hub {hub}: {cause}", hint=hint)

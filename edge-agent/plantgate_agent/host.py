@@ -106,8 +106,7 @@ class Supervision:
 class Host:
     """Carries out what `Supervision` decides: processes, signals, systemd."""
 
-    def __init__(self, config: str, user: str) -> None:
-        self._config = config
+    def __init__(self, user: str) -> None:
         self._user = user
         self._pid = 0
         self._beats = -1
@@ -203,7 +202,7 @@ class Host:
             say(f"worker {self._pid} gives no sign of life; it is killed")
             os.kill(self._pid, signal.SIGKILL)
         elif command == CLEAN_UP:
-            arguments = python("cleanup", "--config", self._config)
+            arguments = python("cleanup")
             os.waitpid(spawn(arguments, os.environ), 0)
 
     def _start(self) -> None:
@@ -215,7 +214,7 @@ class Host:
         for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
             environment.pop(name, None)
         try:
-            self._pid = spawn(as_user(self._user) + python("worker", "--config", self._config), environment)
+            self._pid = spawn(as_user(self._user) + worker(), environment)
         except OSError as error:
             os.close(reader)
             say(f"cannot start the worker: {error}")
@@ -262,9 +261,14 @@ def python(*arguments: str) -> list[str]:
     return [sys.executable, "-P", "-X", "no_debug_ranges", "-m", "plantgate_agent", *arguments]
 
 
-def command(config: str, user: str) -> list[str]:
+def worker() -> list[str]:
+    """The command line of the worker, which does without the command line's memory."""
+    return [*python()[:-1], "plantgate_agent.worker"]
+
+
+def command(user: str) -> list[str]:
     """The command line of the host."""
-    return [sys.executable, "-I", "-S", "-X", "no_debug_ranges", os.path.abspath(__file__), config, user]
+    return [sys.executable, "-I", "-S", "-X", "no_debug_ranges", os.path.abspath(__file__), user]
 
 
 def as_user(user: str) -> list[str]:
@@ -309,4 +313,4 @@ def say(message: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(Host(sys.argv[1], sys.argv[2]).run())
+    sys.exit(Host(sys.argv[1]).run())

@@ -22,8 +22,11 @@ from plantgate_shared.protocol.control import TunnelPath
 
 PROBE_TIMEOUT = 1.0
 """Seconds until a probe counts as lost; round trips over satellite take 0.7."""
+PROBE_ACTIVE = 5.0
+"""Seconds after the last received packet until a probe asks whether people went quiet or UDP did: when it is cut, their
+packets no longer arrive, so there is nothing else to notice."""
 PROBE_IDLE = 30.0
-"""Seconds between probes on UDP while nothing is received; NAT boxes forget UDP after 30 at the earliest."""
+"""Longest time between probes on UDP; each answer without traffic in between doubles it up to this."""
 STALLED_AFTER = 4.0
 """Seconds of sending without receiving after which UDP is doubted and probed at once."""
 LOST_AFTER = 3
@@ -80,6 +83,7 @@ class PathMachine:
         self._lost = 0
         self._retry = RETRY_FIRST
         self._needed = 1
+        self._quiet = PROBE_ACTIVE
         self._counters: tuple[int, int] | None = None
         self._stalled_since: float | None = None
         self._blocked: str = ""
@@ -113,7 +117,8 @@ class PathMachine:
         self._lost = 0
         self._stalled_since = None
         if self.path is TunnelPath.UDP:
-            self._next = now + PROBE_IDLE
+            self._next = now + self._quiet
+            self._quiet = min(PROBE_IDLE, self._quiet * 2)
             return
         self._good += 1
         self._next = now if self._good >= self._needed else now + PROBE_TIMEOUT
@@ -126,9 +131,10 @@ class PathMachine:
             return
         if received > before[1]:
             self._stalled_since = None
+            self._quiet = PROBE_ACTIVE
             if self._pending is None:
                 self._lost = 0
-                self._next = now + PROBE_IDLE
+                self._next = now + self._quiet
         elif sent > before[0] and self._stalled_since is None:
             self._stalled_since = now
         elif self._stalled_since is not None and now - self._stalled_since >= STALLED_AFTER and self._pending is None:
@@ -192,7 +198,8 @@ class PathMachine:
         self.path = TunnelPath.UDP
         self._since = now
         self._stalled_since = None
-        self._begin_try(now + PROBE_IDLE)
+        self._quiet = PROBE_ACTIVE
+        self._begin_try(now + self._quiet)
         return UsePath(TunnelPath.UDP, "UDP gets through")
 
     def _fall_back(self, reason: str, now: float) -> UsePath:

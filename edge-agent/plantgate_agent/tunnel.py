@@ -29,7 +29,7 @@ from plantgate_shared.tunnel import (
 
 from . import __version__, backoff
 from .channel import CONNECT_OPTIONS, WebsocketsChannel
-from .enrol import HubUnreachable, unreachable
+from .reach import HubUnreachable, unreachable
 from .state import Enrolment
 
 PATH = "/tunnel/v1"

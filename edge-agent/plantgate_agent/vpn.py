@@ -12,15 +12,15 @@ from pathlib import Path
 
 import msgpack
 
-from plantgate_shared.errors import ConfigError, InvalidInput, KernelError, ProtocolError
+from plantgate_shared.errors import InvalidInput, KernelError, ProtocolError
 from plantgate_shared.logging import Event, get_logger
 from plantgate_shared.protocol.control import DesiredState, TunnelPath, parse, to_map
 from plantgate_shared.protocol.probe import ProbeKey
 from plantgate_shared.secret import Secret
 from plantgate_shared.tunnel import TunnelConnection
 
-from . import boundary as boundaries
 from .boundary import Boundary, Refused
+from .boundary_reader import BoundaryReader
 from .config import AgentConfig
 from .dataplane import DataPlane, Outcome
 from .desired import Decision, Site, decide
@@ -77,6 +77,7 @@ class Vpn:
         self.report = Report()
         self._config = config
         self._dataplane = dataplane
+        self._boundary_file = BoundaryReader(config)
         self._public_key = public_key
         self._worker_uid = worker_uid
         self._on_targets = on_targets
@@ -188,13 +189,13 @@ class Vpn:
             asked = self._dirty.is_set()
             self._dirty.clear()
             if self._message is None:
-                self._look_at_boundary()
+                await self._look_at_boundary()
                 continue
             wait = FULL_PASS if await self._pass(self._message, asked) else RETRY
 
     async def _pass(self, message: DesiredState, asked: bool) -> bool:
         """Read everything anew and lead the kernel there; whether that worked."""
-        boundary, problem = self._look_at_boundary()
+        boundary, problem = await self._look_at_boundary()
         try:
             unresolved = await self._look_up_endpoint(message)
             decision = decide(message, await self._site(boundary))
@@ -268,12 +269,9 @@ class Vpn:
             self._log.error(Event.KERNEL_REFUSED, error=error)
         self._publish(error=error)
 
-    def _look_at_boundary(self) -> tuple[Boundary, str]:
+    async def _look_at_boundary(self) -> tuple[Boundary, str]:
         """The boundary in the file. One that cannot be read lets nothing through."""
-        try:
-            boundary, problem = boundaries.read(self._config.boundary_file, self._config.pools), ""
-        except ConfigError as error:
-            boundary, problem = Boundary(), str(error)
+        boundary, problem = await self._boundary_file.read()
         self._publish(boundary=boundary.networks, **({"error": problem} if problem else {}))
         return boundary, problem
 

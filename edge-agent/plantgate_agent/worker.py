@@ -4,17 +4,19 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from plantgate_shared.errors import KernelError, ProtocolError
-from plantgate_shared.logging import Event, get_logger
+from plantgate_shared.errors import KernelError, PlantgateError, ProtocolError
+from plantgate_shared.logging import Event, configure, get_logger
 from plantgate_shared.protocol.control import AgentStatus, DesiredState, UnknownControl, parse, to_map
 from plantgate_shared.tunnel import TunnelClosed, TunnelConnection
 
 from . import __version__, status
-from .app import Parts
+from .app import Parts, build
+from .config import AgentConfig, from_environment
 from .host import HEARTBEAT_FD
 from .tunnel import Handlers, HubTunnel
 from .vpn import Vpn
@@ -24,6 +26,21 @@ STATUS_EVERY = 5.0
 """Seconds between status files."""
 TELL_HUB_EVERY = 300.0
 """Seconds between reports to the hub in which only the handshake's age is new."""
+
+
+def run(config: AgentConfig) -> int:
+    """The worker's whole life; its exit status. Errors that end it are one line on standard error."""
+    configure(config.log_level)
+
+    async def work() -> None:
+        await Worker(build(config)).run()
+
+    try:
+        asyncio.run(work())
+    except PlantgateError as error:
+        print(f"plantgate-agent: {error}", file=sys.stderr)  # noqa: T201  what a person at the service's log needs
+        return error.exit_code
+    return 0
 
 
 class HostGone(Exception):
@@ -203,3 +220,7 @@ def _beat(pipe: int) -> None:
             os.write(pipe, b".")
         except BrokenPipeError:
             raise HostGone from None
+
+
+if __name__ == "__main__":
+    sys.exit(run(from_environment() or AgentConfig()))

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import time
 from collections.abc import AsyncIterator
+from typing import cast
 
 from aiohttp import web
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -19,6 +20,7 @@ from . import keys as hub_keys
 from . import tls as hub_tls
 from .access import SnapshotAccess
 from .config import HubConfig
+from .first_request import FirstRequestGuard
 from .identity.passwords import Passwords
 from .notify import Notify
 from .opening import Opened, open_services
@@ -134,8 +136,11 @@ class Node:
     @contextlib.asynccontextmanager
     async def _listening(self, application: web.Application) -> AsyncIterator[None]:
         settings = self._config.web
+        guard = FirstRequestGuard()
+        application.middlewares.insert(0, guard.middleware)
         runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_SECONDS, **SERVER_OPTIONS)
         await runner.setup()
+        watching = asyncio.create_task(guard.run(cast(web.Server, runner.server)))
         try:
             try:
                 site = web.TCPSite(runner, settings.listen, settings.port, ssl_context=self._tls.context)
@@ -147,6 +152,7 @@ class Node:
                 ) from None
             yield
         finally:
+            watching.cancel()
             await runner.cleanup()
 
     async def _start_vpn(self, tasks: asyncio.TaskGroup, probe_port: int) -> str:

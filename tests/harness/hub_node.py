@@ -125,6 +125,7 @@ class HubNode:
         wireguard: Address,
         max_unproved: int,
         handshake_seconds: float,
+        handshake_grace: float,
         enrolments: Enrolments | None = None,
     ) -> None:
         self.config = replace(HubConfig(), keys=Keys(directory / "keys"))
@@ -143,6 +144,7 @@ class HubNode:
             time.time,
             max_unproved=max_unproved,
             handshake_seconds=handshake_seconds,
+            handshake_grace=handshake_grace,
         )
         self.enrolments = MemoryEnrolments(self)
         self.now = 1_000_000.0
@@ -175,9 +177,10 @@ async def hub_node(
     wireguard: Address = ("127.0.0.1", 9),
     max_unproved: int = 256,
     handshake_seconds: float = 20.0,
+    handshake_grace: float = 5.0,
     enrolments: Enrolments | None = None,
 ) -> AsyncIterator[HubNode]:
-    node = HubNode(directory, wireguard, max_unproved, handshake_seconds, enrolments)
+    node = HubNode(directory, wireguard, max_unproved, handshake_seconds, handshake_grace, enrolments)
     app = web.Application()
     app.add_routes([*node.endpoint.routes(), *node.enrolment.routes()])
     runner = web.AppRunner(app, shutdown_timeout=5, access_log=None)

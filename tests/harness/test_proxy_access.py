@@ -256,6 +256,38 @@ async def test_hosts(site: Site, host: str, path: str, status: int):
     assert reply.split(b" ")[1] == str(status).encode()
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND", "MKCOL", "LOCK"])
+async def test_every_method_reaches_the_device(site: Site, opened: Browser, method: str):
+    assert (await opened.request(method, device_url("inverter", "/dav"), XHR)).text == "hello"
+    assert site.devices["inverter"].requests[-1].method == method
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [("HEAD", "200 OK"), ("GET", "304 Not Modified"), ("GET", "204 No Content")]
+)
+async def test_answers_without_a_body_end_with_their_head(site: Site, opened: Browser, method: str, status: str):
+    site.devices["inverter"].answer = f"HTTP/1.1 {status}\r\nContent-Length: 1234\r\nETag: x\r\n\r\n".encode()
+    page = await opened.request(method, device_url("inverter"), XHR)
+    assert (str(page.status), page.body, page.headers["ETag"]) == (status.split()[0], b"", "x")
+    assert page.headers.get("Content-Length", "1234") == "1234"
+
+
+async def test_an_upload_that_waits_for_a_go_ahead_gets_one(site: Site, opened: Browser):
+    headers = {**XHR, "Expect": "100-continue"}
+    page = await opened.request("POST", device_url("inverter"), headers, data=b"x" * 100_000, expect100=True)
+    assert page.text == "hello"
+    assert site.devices["inverter"].requests[-1].body == b"x" * 100_000
+
+
+async def test_ranges_go_through(site: Site, opened: Browser):
+    site.devices[
+        "inverter"
+    ].answer = b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 2-4/9\r\nContent-Length: 3\r\n\r\nabc"
+    page = await opened.request("GET", device_url("inverter"), {**XHR, "Range": "bytes=2-4"})
+    assert (page.status, page.headers["Content-Range"], page.text) == (206, "bytes 2-4/9", "abc")
+    assert site.devices["inverter"].requests[-1].values("Range") == ["bytes=2-4"]
+
+
 async def test_a_service_worker_is_refused(site: Site, opened: Browser):
     page = await opened.request("GET", device_url("inverter", "/sw.js"), {**XHR, "Service-Worker": "script"})
     assert page.status == 403

@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import ssl
 import time
+import warnings
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs, urlsplit
 
@@ -91,17 +92,17 @@ async def _(site: Site, browser: Browser) -> None:
 @row("3", "a callback with wrong or no state gives no session")
 async def _(site: Site, browser: Browser) -> None:
     await browser.sign_in("olga@example.org")
-    url = await callback_url(browser)
-    host = urlsplit(url).netloc
-    stolen = dict(browser.cookies[host])
-    browser.cookies[host] = {}
-    for jar in ({}, {next(iter(stolen)): "another verifier"}):
-        browser.cookies[host] = jar
+    host = urlsplit(device_url("inverter")).netloc
+    for forged in ("", "another verifier"):
+        browser.cookies[host] = {}
+        url = await callback_url(browser)
+        held = dict(browser.cookies[host])
+        browser.cookies[host] = {next(iter(held)): forged} if forged else {}
         page = await browser.request("GET", url, {"Accept": "text/html"})
         assert page.status == 403
         assert not any(cookies.DEVICE in line for line in page.cookies_set())
-    browser.cookies[host] = stolen
-    assert (await browser.request("GET", url)).status == 403  # the failed tries have used it up
+        browser.cookies[host] = held
+        assert (await browser.request("GET", url)).status == 403  # the failed try has used it up
 
 
 @row("4", "a code works once, on its own host, for a minute")
@@ -576,8 +577,10 @@ async def _(site: Site, browser: Browser) -> None:
 @row("25", "an old TLS version is refused with an explanation")
 async def _(site: Site, browser: Browser) -> None:
     context = device_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1
-    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # old on purpose
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("ALL:@SECLEVEL=0")
     await site.add_device("old", "192.168.1.13", 443, Scheme.HTTPS, tls=context)
     page = await browser.sign_in("olga@example.org", start=device_url("old"))

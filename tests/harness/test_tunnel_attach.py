@@ -19,7 +19,7 @@ from plantgate_hub.tunnel.registry import AgentState, Happening
 from plantgate_shared.identity.handshake import AgentHandshake, HandshakeError, PinnedHub, Reason
 from plantgate_shared.identity.keys import IdentityKey
 from plantgate_shared.protocol import GoAwayReason
-from plantgate_shared.protocol.control import TunnelPath
+from plantgate_shared.protocol.control import TunnelPath, to_map
 from plantgate_shared.protocol.control import WebTarget as AllowedTarget
 from plantgate_shared.tunnel import ConnectionClosed, EndCause, StreamReset
 from tests.eventually import eventually
@@ -219,11 +219,37 @@ async def test_reports_are_kept_and_told(tmp_path: Path):
         await agent.leave()
 
 
-async def test_an_agent_that_reports_nonsense_is_cut_off_and_no_other(tmp_path: Path):
+async def test_a_flood_of_reports_is_told_in_few_and_the_last_one_counts(tmp_path: Path):
+    async with hub_node(tmp_path) as node:
+        (plot,) = node.add_plots(1)
+        seen: list[int] = []
+
+        def note(happening: Happening, state: AgentState) -> None:
+            if happening is Happening.STATUS and state.status:
+                seen.append(state.status.revision_applied)
+
+        node.registry.watch(note)
+        agent = await attach(node, plot)
+        for revision in range(1, 501):
+            agent.report(replace(STATUS, revision_applied=revision))
+        await eventually(lambda: seen and seen[-1] == 500)
+        assert len(seen) <= 4
+        await agent.leave()
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"type": "agent_status", "path": "pigeon"},
+        to_map(replace(STATUS, boundary=tuple(IPv4Network("10.0.0.0/8").subnets(new_prefix=17))[:257])),
+        {**to_map(STATUS), "type": "desired_state"},
+    ],
+)
+async def test_an_agent_that_reports_nonsense_is_cut_off_and_no_other(report: dict[str, Any], tmp_path: Path):
     async with hub_node(tmp_path) as node:
         first, second = node.add_plots(2)
         bad, good = await attach(node, first), await attach(node, second)
-        bad.connection.send_control({"type": "agent_status", "path": "pigeon"})
+        bad.connection.send_control(report)
         end = await bad.ended()
         assert (end.cause, end.reason) == (EndCause.PEER, GoAwayReason.PROTOCOL_ERROR)
         await eventually(lambda: node.registry.online == {second.agent.id})
@@ -280,7 +306,8 @@ async def test_fifty_agents_at_once(tmp_path: Path):
 
 
 async def test_silent_connections_are_bounded_in_number_and_time(tmp_path: Path):
-    async with hub_node(tmp_path, max_unproved=8, handshake_seconds=2.0) as node, AsyncExitStack() as stack:
+    limits = {"max_unproved": 8, "handshake_seconds": 2.0, "handshake_grace": 0.0}
+    async with hub_node(tmp_path, **limits) as node, AsyncExitStack() as stack:  # type: ignore[arg-type]
         (plot,) = node.add_plots(1)
         flood = []
         for _ in range(30):
@@ -330,6 +357,18 @@ async def test_what_is_no_websocket_is_told_so(tmp_path: Path):
             assert "subprotocol plantgate.tunnel.v1" in await answer.text()
         with pytest.raises(websockets.exceptions.InvalidStatus):
             await dial(node.port, subprotocols=["another"])
+
+
+async def test_when_too_many_come_at_once_the_rest_is_asked_to_come_again(tmp_path: Path):
+    async with hub_node(tmp_path, max_unproved=2) as node:
+        waiting = [await dial(node.port) for _ in range(2)]
+        with pytest.raises(websockets.exceptions.InvalidStatus, match="503"):
+            await dial(node.port)
+        for channel, _ in waiting:
+            await channel.close()
+        await eventually(lambda: len(node.endpoint.unproved) == 0)
+        channel, _ = await dial(node.port)
+        await channel.close()
 
 
 async def test_an_agent_may_not_open_streams_at_the_hub(tmp_path: Path):

@@ -4,15 +4,17 @@ The shape of every command line is in `HUB`, `AGENT` and the methods that use th
 `hub_answers` and `agent_connected`. Output goes to the lab's logs, `hub.plantgate-hub.log` and so on.
 """
 
+import asyncio
 import contextlib
 import json
 import os
+import shlex
 import signal
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -118,6 +120,17 @@ class Product:
         except ValueError:
             raise CommandFailed(f"{' '.join(command)} did not answer with JSON: {done.stdout[:500]}") from None
 
+    async def console(self) -> "Console":
+        """A running `admin batch`, to which one command after the other can be given."""
+        command = [*HUB, "admin", "batch", "--config", HUB_CONFIG]
+        process = await asyncio.create_subprocess_exec(
+            *self.hub_host.command(command),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        return Console(process)
+
     def copy_ca(self) -> Path:
         """The hub's development CA as a file of this machine (in the lab's folder), for `ca_file` and browsers."""
         copy = self.lab.state.files / "ca.pem"
@@ -139,6 +152,7 @@ class Product:
         """Write an agent's configuration and its boundary file: the plant's own subnets, or `boundary`."""
         gateway = self.gateway(plant)
         networks = list(self.plant(plant).subnets if boundary is None else boundary)
+        gateway.run(["useradd", "--system", "--no-create-home", "plantgate-agent"], check=False)
         gateway.write("/etc/plantgate-agent/boundary.yaml", yaml.safe_dump(networks))
         gateway.write(AGENT_CONFIG, yaml.safe_dump(agent_config(**changes), sort_keys=False))
 
@@ -200,6 +214,28 @@ class Product:
             return bool(await condition())
 
         await eventually(ready, timeout=timeout, poll=0.1)
+
+
+class Console:
+    """An open command line of the hub: an answer is there milliseconds after what it tells of was committed."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._input = cast(asyncio.StreamWriter, process.stdin)
+        self._output = cast(asyncio.StreamReader, process.stdout)
+        self._errors = cast(asyncio.StreamReader, process.stderr)
+
+    async def ask(self, *words: str) -> Any:
+        """The JSON answer of `plantgate-hub admin WORD...`. Raises CommandFailed; the console is over then."""
+        self._input.write((shlex.join(words) + "\n").encode())
+        async with asyncio.timeout(START):
+            if line := await self._output.readline():
+                return json.loads(line)
+            raise CommandFailed((await self._errors.read()).decode().strip())
+
+    async def close(self) -> None:
+        self._input.close()
+        await self._process.wait()
 
 
 def agent_connected(status: Mapping[str, Any]) -> bool:

@@ -1,15 +1,37 @@
 """The proxy's pure parts: what devices answer, whose page asks, where addresses lead, codes of the hand-over."""
 
 import contextlib
+from ipaddress import IPv4Address
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plantgate_hub.domain.model import DeviceId, HostMode, Scheme, TargetId, WebTarget
+from plantgate_hub.access import SnapshotAccess
+from plantgate_hub.domain.model import (
+    Device,
+    DeviceId,
+    Grant,
+    HostMode,
+    Job,
+    Membership,
+    Organization,
+    OrganizationId,
+    OrgRole,
+    Person,
+    PersonId,
+    Plant,
+    PlantId,
+    Scheme,
+    TargetId,
+    WebTarget,
+)
+from plantgate_hub.domain.snapshot import Entity, Snapshot
+from plantgate_hub.identity.sessions import Session
 from plantgate_hub.proxy import handover, headers, rewrite
-from plantgate_hub.proxy.decision import Asked, comes_from_own_page, is_navigation
+from plantgate_hub.proxy.decision import Asked, Verdict, comes_from_own_page, is_navigation, permit
 from plantgate_hub.proxy.http1 import BadReply, ChunkReader, Framing, HeadReader, ReplyHead, framing_of
 from plantgate_hub.proxy.rewrite import Elsewhere
 
@@ -149,6 +171,27 @@ def test_only_navigations_go_to_the_portal(asked: Asked, navigation: bool):
 )
 def test_whose_page_asks(asked: Asked, own: bool):
     assert comes_from_own_page(asked, OWN) == own
+
+
+@pytest.mark.parametrize("active", [True, False])
+@pytest.mark.parametrize("passed", [1.0, None])
+@pytest.mark.parametrize("job", [*Job, None])
+def test_who_may_open_a_page(job: Job | None, passed: float | None, active: bool):
+    """The second factor must be set up and passed, whatever the role."""
+    person, plant = Person(PersonId("p"), "p@example.org", "P", totp_active=active), PlantId("plant")
+    organization, device = Organization(OrganizationId("o"), "O"), Device(DeviceId("d"), plant, "D", IPv4Address(1))
+    membership = Membership(person.id, organization.id, OrgRole.MEMBER)
+    rows: list[Entity] = [organization, person, membership, Plant(plant, organization.id, "P"), device, TARGET]
+    snapshot = Snapshot.of([*rows, *([Grant(person.id, plant, job)] if job else [])])
+    access = SnapshotAccess(SimpleNamespace(snapshot=snapshot, on_update=None), frozenset)
+    session = Session("s", person.id, 0.0, passed)
+    verdict = permit(access, access.person(person.id), session, access.destination("inverter"), 1.0)
+    if job is None:
+        assert verdict is Verdict.NOT_AVAILABLE
+    elif job < Job.TECHNICAL_MANAGER:
+        assert verdict is Verdict.NO_PERMISSION
+    else:
+        assert verdict is (Verdict.ALLOWED if active and passed else Verdict.NO_TWO_FACTOR)
 
 
 TARGET = WebTarget(TargetId("t"), DeviceId("d"), "inverter", Scheme.HTTP, 8080)

@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import Enum, IntEnum
 from typing import Any
 
@@ -37,10 +38,25 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+_collecting: list[list[Any]] = []
+
+
+@contextmanager
+def collected() -> Iterator[list[Any]]:
+    """Answers go into the list instead of being printed while the block runs."""
+    _collecting.append([])
+    try:
+        yield _collecting[-1]
+    finally:
+        _collecting.pop()
+
+
 def show(value: Any, as_json: bool) -> None:
     """Print an answer. Nothing is printed for None, except as JSON: there `{}`."""
     document = plain(value)
-    if as_json:
+    if _collecting:
+        _collecting[-1].append({} if document is None else document)
+    elif as_json:
         print(json.dumps({} if document is None else document, indent=2, ensure_ascii=False))
     elif isinstance(document, list):
         _table(document)

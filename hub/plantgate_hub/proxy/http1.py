@@ -44,6 +44,11 @@ class Framing(Enum):
     UNTIL_CLOSE = "until the connection ends"
 
 
+def is_token(name: str) -> bool:
+    """Whether `name` can name a header or a cookie (RFC 9110, 5.6.2)."""
+    return _TOKEN.fullmatch(name) is not None
+
+
 def request_head(method: str, target: str, headers: Iterable[tuple[str, str]]) -> bytes:
     """A request's head; `target` goes out byte for byte (it was read as ASCII)."""
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", ""]
@@ -100,7 +105,7 @@ def _read_headers(lines: list[bytes]) -> tuple[tuple[str, str], ...]:
             continue
         raw_name, colon, raw_value = line.partition(b":")
         name = _text(raw_name)
-        if colon and _TOKEN.fullmatch(name):
+        if colon and is_token(name):
             headers.append((name, _text(raw_value)))
         if len(headers) > MAX_HEADERS:
             raise BadReply(f"it has more than {MAX_HEADERS} headers")

@@ -16,10 +16,13 @@ from ..ports import Access, CertificatePins, Clock, Destination, StoreUnavailabl
 from . import handover
 from .decision import Asked, Verdict, comes_from_own_page, is_navigation, permit
 from .forward import Forwarder
+from .http1 import is_token
 from .live import Exchange, LiveExchanges
 from .problems import Problem, ProxyProblem
 from .rewrite import Place, addresses_of
 
+MAX_FORGOTTEN = 60
+"""Cookies of a device that are expired at once; more than that would not fit into a response head."""
 MAX_ATTEMPTS = 6
 """Attempt cookies a browser may hold for one host; more tabs than that opened at once lose the oldest."""
 
@@ -101,7 +104,7 @@ class DeviceSite:
             if session is None:
                 if not is_navigation(asked):
                     raise ProxyProblem(Problem.NO_SESSION)
-                return self._send_to_portal(host, path, [name for name, _ in cookies.pairs(sent)])
+                return self._send_to_portal(host, path, {name for name, _ in cookies.pairs(sent)})
             if not comes_from_own_page(asked, self.origin_of(host)):
                 raise ProxyProblem(Problem.FOREIGN_REQUEST)
             destination = self._permitted(session, host)
@@ -141,7 +144,7 @@ class DeviceSite:
         person = self._access.person(session.person)
         return permit(self._access, person, session, destination, now) is Verdict.ALLOWED
 
-    def _send_to_portal(self, host: str, path: str, held: list[str]) -> web.Response:
+    def _send_to_portal(self, host: str, path: str, held: set[str]) -> web.Response:
         """Start an attempt. The same for every name, so that a stranger cannot tell which device hosts exist."""
         attempt = handover.attempt_name(secrets.token_hex(4), self._now())
         verifier = secrets.token_urlsafe(32)
@@ -149,9 +152,11 @@ class DeviceSite:
         response = _redirect(self._portal + asked_for.portal_path())
         name = cookies.ATTEMPT_PREFIX + attempt
         response.headers.add("Set-Cookie", cookies.render(name, verifier, handover.ATTEMPT_SECONDS))
-        attempts = sorted(name for name in set(held) if name.startswith(cookies.ATTEMPT_PREFIX))
+        attempts = sorted(name for name in held if name.startswith(cookies.ATTEMPT_PREFIX))
         for old in attempts[: max(0, len(attempts) + 1 - MAX_ATTEMPTS)]:
             response.headers.add("Set-Cookie", cookies.render(old, "", 0))
+        if cookies.DEVICE in held:
+            _forget_device(response, held)
         return response
 
     async def _come_back(self, request: web.Request, host: str, session: Session | None) -> web.Response:
@@ -185,6 +190,14 @@ class DeviceSite:
                 raise ProxyProblem(Problem.HUB_STORE) from None
             response.headers.add("Set-Cookie", cookies.render(cookies.DEVICE, token))
         return response
+
+
+def _forget_device(response: web.Response, held: set[str]) -> None:
+    """The session is over: the next person at this browser must not find the last one's pages and device sign-in."""
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    gone = [cookies.DEVICE, *sorted(name for name in held if not cookies.is_ours(name) and is_token(name))]
+    for name in gone[:MAX_FORGOTTEN]:
+        response.headers.add("Set-Cookie", cookies.render(name, "", 0))
 
 
 def _redirect(url: str) -> web.Response:

@@ -26,22 +26,28 @@ from plantgate_shared.tunnel import (
 )
 
 from ..domain.model import Agent, AgentId
-from ..domain.snapshot import Snapshot
+from ..domain.snapshot import Snapshot, Table
 from ..identity.throttle import Key, Limit, Throttle
 from .channel import AiohttpChannel, prepare_websocket
 from .desired import HubFacts, desired_state, inputs_changed, same_content
 from .registry import AgentRegistry, AgentState
 from .relay import Relay
-from .unproved import Unproved
+from .unproved import NoPlace, Unproved
 
 PATH = "/tunnel/v1"
 HANDSHAKE_SECONDS = 10.0
 """For two round trips; a satellite link with retransmissions needs three of them."""
-MAX_UNPROVED = 256
-"""Connections in the handshake at once. One lasts some 0.1 s: 10,000 agents that come back at once pass in seconds."""
+HANDSHAKE_GRACE = 2.0
+"""Seconds after which an unfinished handshake gives way when places are scarce."""
+MAX_UNPROVED = 1000
+"""Connections in the handshake at once, some 100 KB each. More would not attach faster: they wait for the processor."""
 PING_INTERVAL = 20.0
 """Seconds of silence until the hub asks whether the agent is there: 0.7 MB a day on an idle line."""
 PING_TIMEOUT = 6.0
+REPORT_INTERVAL = 1.0
+"""Seconds between reports of one agent that others hear of: each may cost a write in the store."""
+MAX_BOUNDARY = 256
+"""Networks in an agent's boundary; a plant has a handful."""
 PUSHES_A_TURN = 100
 """Agents whose desired state is computed before other tasks get their turn."""
 REFUSALS_LOGGED = Key(Limit(burst=50, interval=0.2), "refusals")
@@ -70,6 +76,8 @@ class AttachedAgent:
         self.probe_key = Secret(os.urandom(32))
         self.sent: DesiredState | None = None
         self._registry = registry
+        self._told = -REPORT_INTERVAL
+        self._telling: asyncio.TimerHandle | None = None
         self._log = get_logger(agent=state.agent)
         self._connection = TunnelConnection(
             channel,
@@ -86,6 +94,8 @@ class AttachedAgent:
             return await self._connection.run()
         finally:
             self.relay.close()
+            if self._telling is not None:
+                self._telling.cancel()
 
     def end(self, reason: GoAwayReason, detail: str = "") -> None:
         """Say goodbye; from now on nothing of this agent passes."""
@@ -115,6 +125,8 @@ class AttachedAgent:
             status = parse(message)
             if not isinstance(status, AgentStatus):
                 raise ProtocolError("an agent does not say what the hub is to be")
+            if len(status.boundary) > MAX_BOUNDARY:
+                raise ProtocolError(f"a boundary of {len(status.boundary)} networks is longer than {MAX_BOUNDARY}")
         except UnknownControl as error:
             self._log.debug(Event.CONTROL_SKIPPED, error=str(error))
             return
@@ -126,7 +138,18 @@ class AttachedAgent:
             self._log.info(Event.PATH_CHANGED, path=str(status.path))
         if self.state.status != status:
             self.state = replace(self.state, status=status)
-            self._registry.status_changed(self)
+            self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        """Tell the registry's listeners at once, or as soon as their last report is old enough."""
+        loop = asyncio.get_running_loop()
+        if self._telling is None:
+            self._telling = loop.call_at(max(loop.time(), self._told + REPORT_INTERVAL), self._tell)
+
+    def _tell(self) -> None:
+        self._telling = None
+        self._told = asyncio.get_running_loop().time()
+        self._registry.status_changed(self)
 
     def _datagrams_received(self, segment_size: int, data: bytes) -> None:
         try:
@@ -153,6 +176,7 @@ class TunnelEndpoint:
         *,
         max_unproved: int = MAX_UNPROVED,
         handshake_seconds: float = HANDSHAKE_SECONDS,
+        handshake_grace: float = HANDSHAKE_GRACE,
     ) -> None:
         self._identity = identity
         self._facts = facts
@@ -160,8 +184,10 @@ class TunnelEndpoint:
         self._registry = registry
         self._wireguard = wireguard
         self._clock = clock
-        self.unproved = Unproved(max_unproved, handshake_seconds)
+        self.unproved = Unproved(max_unproved, handshake_seconds, handshake_grace)
         self._attached: set[AttachedAgent] = set()
+        self._checked: Table[Agent] | None = None
+        """The agents as of which all that are attached may be."""
         self._throttle = Throttle()
         self._closing = False
         self._changed = asyncio.Event()
@@ -174,7 +200,7 @@ class TunnelEndpoint:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if self._closing:
-            return web.Response(status=503, text="This node is stopping.\n", headers={"Retry-After": "1"})
+            return _try_later("This node is stopping.")
         websocket = prepare_websocket()
         offered = request.headers.get("Sec-WebSocket-Protocol", "")
         if SUBPROTOCOL not in [name.strip() for name in offered.split(",")] or not websocket.can_prepare(request):
@@ -192,6 +218,8 @@ class TunnelEndpoint:
                 if handshake is None:
                     await channel.close()
                     return websocket
+        except NoPlace:
+            return _try_later("Too many agents are attaching at this moment.")
         except TimeoutError:
             self._refused(address, "too slow")
             if request.transport is not None:  # no farewell: its place may be taken already
@@ -256,10 +284,12 @@ class TunnelEndpoint:
     def snapshot_changed(self) -> None:
         """End the attachments that the newest snapshot does not allow, at once; desired states follow in `run`."""
         snapshot = self._snapshot()
-        for attached in tuple(self._attached):
-            if not self._may_stay(attached, snapshot):
-                attached.end(GoAwayReason.REVOKED, "this agent is not the active one of its plant any more")
-                self._registry.detach(attached)
+        if snapshot.agents is not self._checked:  # most changes leave the agents as they are
+            self._checked = snapshot.agents
+            for attached in tuple(self._attached):
+                if not self._may_stay(attached, snapshot):
+                    attached.end(GoAwayReason.REVOKED, "this agent is not the active one of its plant any more")
+                    self._registry.detach(attached)
         self._changed.set()
 
     def _may_stay(self, attached: AttachedAgent, snapshot: Snapshot) -> bool:
@@ -301,3 +331,7 @@ class TunnelEndpoint:
         self._closing = True
         for attached in tuple(self._attached):
             attached.end(GoAwayReason.SHUTDOWN, "the hub is stopping")
+
+
+def _try_later(why: str) -> web.Response:
+    return web.Response(status=503, text=f"{why}\n", headers={"Retry-After": "1"})

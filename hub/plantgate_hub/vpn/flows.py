@@ -1,7 +1,7 @@
 """Ending tracked flows that lead to another place than the person's elements say now."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network
 
 from plantgate_shared.kernel.conntrack import Conntrack, Flow
@@ -37,14 +37,19 @@ class Flows:
         self._conntrack = Conntrack()
 
     async def end_misled(
-        self, elements: Mapping[IPv4Address, ProfileElements], addresses: Collection[IPv4Address] | None = None
+        self,
+        elements: Callable[[], Mapping[IPv4Address, ProfileElements]],
+        addresses: Collection[IPv4Address] | None = None,
     ) -> int:
-        """End misled flows, of these people or of all; how many there were. Raises KernelError."""
+        """End misled flows, of these people or of all; how many there were. Raises KernelError.
+
+        `elements` is asked once the flows are listed: a flow that began by a later change must be judged by that.
+        """
         if addresses is None or len(addresses) > _SINGLE_SOURCES:
             flows = await self._conntrack.flows()
         else:
             flows = [flow for address in addresses for flow in await self._conntrack.flows(address)]
-        return await self._conntrack.delete(await asyncio.to_thread(misled, flows, elements, *self._pools))
+        return await self._conntrack.delete(await asyncio.to_thread(misled, flows, elements(), *self._pools))
 
     def close(self) -> None:
         self._conntrack.close()

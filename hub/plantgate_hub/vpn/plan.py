@@ -123,7 +123,7 @@ def _grants(desired: TableState, observed: TableState) -> list[Grant]:
     ids: tuple[tuple[IPv4Network, int], ...] = ()
     if desired.plant_id is not observed.plant_id:
         ids = tuple(item for item in desired.plant_id.items() if observed.plant_id.get(item[0]) != item[1])
-    grants = [Grant(plant_id=ids)] if ids else []
+    grants: list[Grant] = []
     batch: list[Grant] = []
     size = 0
     for address, wanted in desired.profiles.items():
@@ -138,6 +138,8 @@ def _grants(desired: TableState, observed: TableState) -> list[Grant]:
             batch, size = [], 0
     if batch:
         grants.append(_joined(batch))
+    if ids:  # last: an id makes every entry work that leads to it, so stale ones have to be gone
+        grants.append(Grant(plant_id=ids))
     return grants
 
 

@@ -70,7 +70,7 @@ class VpnDataPlane:
             await self._fence()
             self.close()
             raise
-        await self._flows.end_misled(self._desired.elements)
+        await self._flows.end_misled(self._elements)
         self._chores = [asyncio.create_task(self._end_flows()), asyncio.create_task(self._sweep())]
 
     async def update(self, changed: Mapping[IPv4Address, ProfileElements], revision: int = 0) -> None:
@@ -101,7 +101,7 @@ class VpnDataPlane:
         await self.change(desired)
         drift = await self._refresh()
         drift += await self._interfaces.reconcile(self._desired)
-        if ended := await self._flows.end_misled(self._desired.elements):
+        if ended := await self._flows.end_misled(self._elements):
             drift += (f"{ended} flow(s) led to another place",)
         if drift:
             self._log.warning(Event.DRIFT_CORRECTED, count=len(drift))
@@ -132,6 +132,9 @@ class VpnDataPlane:
         """Wait until flows that ended by a change are ended in the kernel, too."""
         while self._cut:
             await self._end_flows_once()
+
+    def _elements(self) -> Mapping[IPv4Address, ProfileElements]:
+        return self._desired.elements
 
     def _accept(self, desired: VpnState) -> None:
         """Take a whole state, but keep what newer updates said about single profiles."""
@@ -180,7 +183,7 @@ class VpnDataPlane:
 
     async def _end_flows_once(self) -> None:
         cut, self._cut = self._cut, set()
-        await self._flows.end_misled(self._desired.elements, cut)
+        await self._flows.end_misled(self._elements, cut)
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()

@@ -9,11 +9,10 @@ import errno
 import os
 import socket
 import struct
-from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 from typing import NamedTuple, TypeVar
 
 from ..errors import KernelError
@@ -38,8 +37,6 @@ _DELETES_AT_ONCE = 64
 """Deletions sent before their answers are read: their answers fit the default socket buffer."""
 _DUMPS_BEFORE_GIVING_UP = 5
 """A dump that ran into a resize of the table is incomplete and taken again."""
-_SINGLE_SOURCES = 8
-"""Up to so many people the kernel is asked for each one's flows; for more, one listing of all is cheaper."""
 
 # A TCP or UDP flow over IPv4 as every kernel lays it out: address family, then both tuples of 52 bytes.
 _two_tuples = struct.Struct(">B3x 2s2s 8xI4xI8xB7xH6xH2x 2s2s 8xI4xI20x4x")
@@ -65,22 +62,6 @@ class Flow(NamedTuple):
     entry: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class FlowPattern:
-    """Flows of one originator to one prefix, optionally only those that asked for addresses in `destination`."""
-
-    source: IPv4Address
-    reply_source: IPv4Network
-    destination: IPv4Network | None = None
-
-    def matches(self, flow: Flow) -> bool:
-        return (
-            flow.source == self.source
-            and flow.reply_source in self.reply_source
-            and (self.destination is None or flow.destination in self.destination)
-        )
-
-
 class Conntrack:
     """The connection tracking table of the network namespace in which this object was made."""
 
@@ -102,16 +83,6 @@ class Conntrack:
         """End the flows; how many were still there. Raises KernelError."""
         handles = [_handle(flow.entry) for flow in flows]
         return await self._call(lambda: self._delete(handles)) if handles else 0
-
-    async def end(self, patterns: Collection[FlowPattern]) -> int:
-        """End the flows that match any of the patterns; how many there were. Raises KernelError."""
-        sources = {pattern.source for pattern in patterns}
-        if len(sources) > _SINGLE_SOURCES:
-            return await self.delete(select(await self.flows(), patterns))
-        count = 0
-        for source in sources:
-            count += await self.delete(select(await self.flows(source), patterns))
-        return count
 
     def close(self) -> None:
         self._thread.submit(self._socket.close).result()
@@ -175,14 +146,6 @@ class Conntrack:
                 _raise_for(struct.unpack_from("=i", payload)[0])
                 return
             yield kind, flags, payload
-
-
-def select(flows: Iterable[Flow], patterns: Iterable[FlowPattern]) -> list[Flow]:
-    """The flows that match any of the patterns."""
-    by_source: dict[IPv4Address, list[FlowPattern]] = defaultdict(list)
-    for pattern in patterns:
-        by_source[pattern.source].append(pattern)
-    return [flow for flow in flows if any(pattern.matches(flow) for pattern in by_source.get(flow.source, ()))]
 
 
 def decode(payload: bytes | memoryview) -> Flow | None:
