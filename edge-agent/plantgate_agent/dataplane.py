@@ -127,6 +127,13 @@ class DataPlane:
         known = (await self._wireguard.observe()).peers.get(peer)
         return known.latest_handshake if known else 0
 
+    async def endpoint(self, peer: str) -> str:
+        """Where WireGuard sends to the hub now, as `address:port`; empty for nowhere. Raises KernelError."""
+        if not self._wireguard.exists():
+            return ""
+        known = (await self._wireguard.observe()).peers.get(peer)
+        return known.endpoint or "" if known else ""
+
     async def _observe_wireguard(self) -> WireGuardState | None:
         try:
             return await self._wireguard.observe()

@@ -1,6 +1,7 @@
 """Which way WireGuard's datagrams take, UDP or the websocket: a state machine without I/O or clock.
 
-Theory. The websocket works wherever the agent works at all, so every agent starts there and falls back to it.
+Theory. The websocket works wherever the agent works at all, so every agent starts there and falls back to it. One
+that is started again while WireGuard goes by UDP leaves it there, since the hub may be away just now.
 UDP is better (no second retransmission below TCP, no Python on the way), so it is taken as soon as it is proved:
 
     WEBSOCKET --(one answer to the first probes after start)------------------> UDP
@@ -97,6 +98,12 @@ class PathMachine:
         """The hub's endpoint or the probe key is new, or the network changed: try UDP at once, one answer is enough."""
         self._retry = RETRY_FIRST
         self._needed = 1
+        self._begin_try(now)
+
+    def adopt_udp(self, now: float) -> None:
+        """WireGuard goes by UDP already: this process took over from one that ended. Doubted at once, but not left."""
+        self.path = TunnelPath.UDP
+        self._since = now
         self._begin_try(now)
 
     def tunnel(self, up: bool, now: float) -> None:

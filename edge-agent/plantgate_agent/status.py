@@ -22,7 +22,8 @@ class NotRunning(PlantgateError):
 def write(run_dir: Path, document: Mapping[str, Any]) -> None:
     """Raises OSError."""
     fresh = run_dir / f".{FILE}.new"
-    stamped = {**document, "pid": os.getpid(), "boottime": time.clock_gettime(time.CLOCK_BOOTTIME)}
+    pid = os.getpid()
+    stamped = {**document, "pid": pid, "born": _born(pid), "boottime": time.clock_gettime(time.CLOCK_BOOTTIME)}
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), "w", encoding="utf-8") as file:
         json.dump(stamped, file)
     fresh.replace(run_dir / FILE)
@@ -43,10 +44,22 @@ def read(run_dir: Path) -> dict[str, Any]:
         raise NotRunning("the agent is not running", hint=hint) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotRunning(f"the agent's status cannot be read: {error}", hint=hint) from None
+    if _born(int(document.get("pid", 0))) != document.get("born"):
+        raise NotRunning(
+            "the agent's worker ended without a farewell; it is being started again or was killed", hint=hint
+        )
     document["age"] = round(max(age, 0.0), 1)
     if not -1.0 <= age <= FRESH_FOR:
         raise NotRunning(f"the agent gave its last status {age:.0f} s ago; it hangs or was killed", hint=hint)
     return document
+
+
+def _born(pid: int) -> str:
+    """When a process was started, in clock ticks after boot (proc(5), stat 22); empty for none. Pids are used again."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
 
 
 def render(document: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, ip_address
 from pathlib import Path
 
 import msgpack
@@ -153,6 +153,7 @@ class Vpn:
         self._prober = await open_prober(self._answered)
         self._message = self._message or self._stored()
         if self._message:
+            await self._adopt_path(self._message)
             self._dirty.set()
         try:
             async with asyncio.TaskGroup() as group:
@@ -179,6 +180,14 @@ class Vpn:
             outcome = await self._dataplane.reconcile(None)
         if outcome.error:
             raise outcome.error
+
+    async def _adopt_path(self, message: DesiredState) -> None:
+        """A worker before this one may have taken WireGuard to UDP: that goes on, whether the hub answers us or not."""
+        with contextlib.suppress(KernelError):
+            address, _, port = (await self._dataplane.endpoint(message.hub_wireguard_key)).rpartition(":")
+            if address and not ip_address(address).is_loopback and int(port) == port_of(message.udp_endpoint):
+                self._paths.adopt_udp(self._now())
+                self._publish(path=TunnelPath.UDP, path_reason="UDP was in use before")
 
     async def _keep_passing(self) -> None:
         wait = FULL_PASS
