@@ -1,11 +1,13 @@
 """What the hub's VPN data plane does after a crash, after a hand in its works, and at its end."""
 
+import sys
 import time
 from collections.abc import Callable
 
 import pytest
 
 from tests.eventually import eventually
+from tests.lab.hosts import ROOT
 
 from .world import DEVICE, PEOPLE, REAL, World, gap_after
 
@@ -58,6 +60,9 @@ def _run(*argv: str) -> Hand:
     return hand
 
 
+NO_INTERFACE = _run("ip", "link", "delete", "pg-agents")
+
+
 @pytest.mark.parametrize(
     "hand",
     [
@@ -75,7 +80,7 @@ def _run(*argv: str) -> Hand:
         pytest.param(_run("ip", "route", "delete", "240.0.0.0/4"), id="no route"),
         pytest.param(_run("ip", "address", "add", "100.64.0.9/32", "dev", "pg-users"), id="address by hand"),
         pytest.param(_run("ip", "link", "set", "pg-users", "down"), id="link down"),
-        pytest.param(_run("ip", "link", "delete", "pg-agents"), id="no interface"),
+        pytest.param(NO_INTERFACE, id="no interface"),
         pytest.param(_run("sysctl", "-qw", "net.ipv4.conf.pg-users.forwarding=0"), id="no forwarding"),
         pytest.param(
             _run(
@@ -99,6 +104,8 @@ async def test_what_a_hand_changed_is_found_and_corrected(world: World, hand: Ha
     hand(world)
     assert await world.verify(), "nothing was found"
     assert await world.verify() == [], "something was left"
+    if hand is NO_INTERFACE:
+        await world.reconnect()
     assert await eventually(lambda: person.device_name(DEVICE, timeout=2)) == "north/device"
     with pytest.raises(OSError):
         await other.device_name(DEVICE, timeout=1)
@@ -155,5 +162,14 @@ async def test_the_end_leaves_nothing_behind(world: World) -> None:
     assert hub.sysctl("net.ipv4.ip_forward") == forwarding
     await eventually(lambda: "wireguard-go" not in hub.run(["ps", "ax"]).stdout)
     await world.restart()
+    await world.reconnect()
     await world.let("tech1", "north")
     await eventually(lambda: world.people["tech1"].device_name(DEVICE, timeout=2))
+
+
+async def test_without_rights_it_says_what_is_missing(world: World) -> None:
+    program = "import asyncio; from plantgate_hub.vpn.availability import available; print(asyncio.run(available()))"
+    command = ["setpriv", "--bounding-set", "-net_admin", sys.executable, "-c", program]
+    said = world.lab["hub"].run(command, cwd=ROOT).stdout
+    assert said.startswith("the VPN cannot run here: ")
+    assert "CAP_NET_ADMIN" in said

@@ -3,6 +3,9 @@
 A person's packet is translated (`plants`), must then be for a plant subnet (`plant_id`) that this person may reach
 (`allowed`); a plant's packet must answer a flow and pass the same test. There is no short cut for established flows:
 a device that streams to a person stops at revocation too. What does not touch our interfaces is left alone.
+
+Only a flow's first packet passes the nat chain: a packet that is not translated is refused there and never becomes a
+flow, so each of its kind comes there again. What connection tracking does not know at all fails the test for `dnat`.
 """
 
 from .state import AGENTS, USERS, VpnSettings
@@ -33,14 +36,8 @@ table ip {name} {{
     chain translate {{
         type nat hook prerouting priority dstnat; policy accept;
         iifname "{USERS}" dnat ip prefix to ip saddr . ip daddr map @plants
+        iifname "{USERS}" ip daddr != {service} goto refuse
         iifname != {both} udp dport {settings.agents_port} @th,64,32 {magic:#x} redirect to :{probe}
-    }}
-    chain enter {{
-        type filter hook prerouting priority dstnat + 1; policy accept;
-        iifname != "{USERS}" accept
-        ct status dnat accept
-        ip daddr {service} accept
-        goto refuse
     }}
     chain forward {{
         type filter hook forward priority filter; policy accept;
