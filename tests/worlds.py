@@ -35,8 +35,8 @@ from plantgate_hub.domain.model import (
 from plantgate_hub.domain.snapshot import Entity, Snapshot, put
 
 ORGANIZATIONS = [OrganizationId(f"org{i}") for i in range(3)]
-PEOPLE = [PersonId(f"person{i}") for i in range(4)]
-PLANTS = [PlantId(f"plant{i}") for i in range(5)]
+PEOPLE = [PersonId(f"person{i}") for i in range(3)]
+PLANTS = [PlantId(f"plant{i}") for i in range(4)]
 OWNER = {plant: ORGANIZATIONS[i % len(ORGANIZATIONS)] for i, plant in enumerate(PLANTS)}
 NETWORKS = [
     IPv4Network(text)
@@ -197,20 +197,71 @@ rows: st.SearchStrategy[Entity] = st.one_of(
 )
 
 
+often_none = st.none() | st.none() | moments
+
+
+@st.composite
+def invitations(draw: st.DrawFn, offered: list[Cooperation]) -> Grant:
+    """A grant through one of the cooperations, mostly on its plant."""
+    cooperation = draw(st.sampled_from(offered))
+    plant = draw(st.sampled_from([cooperation.plant] * 4 + PLANTS))
+    return Grant(draw(people_ids), plant, draw(jobs), cooperation.id, draw(often_none), draw(often_none))
+
+
 @st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
-    """A world of 3 organizations, 4 people and 5 plants with all sorts of rows, sensible or not."""
-    everyone = [Person(who, f"{who}@example.com", who, totp_active=draw(st.booleans())) for who in PEOPLE]
-    return Snapshot.of([*fixed, *everyone, *draw(st.lists(rows, max_size=40))], revision=1)
+    """A world of 3 organizations, 3 people and 4 plants, dense enough that each rule is met often."""
+    entities: list[Entity] = [
+        *fixed,
+        *(Person(who, f"{who}@example.com", who, totp_active=draw(st.booleans())) for who in PEOPLE),
+    ]
+    for who in PEOPLE:
+        for where in draw(st.sets(organization_ids)):
+            role, job = draw(st.sampled_from(list(OrgRole))), draw(st.none() | jobs)
+            entities.append(Membership(who, where, role, job))
+    accepted = st.sampled_from([True, True, True, False])
+    offered = [
+        Cooperation(
+            CooperationId(f"cooperation{i}"),
+            draw(plant_ids),
+            draw(organization_ids),
+            draw(jobs),
+            draw(accepted),
+            draw(often_none),
+        )
+        for i in range(draw(st.integers(0, 3)))
+    ]
+    entities += offered
+    own = st.builds(Grant, people_ids, plant_ids, jobs, st.none(), often_none, often_none)
+    entities += draw(st.lists(own, max_size=5))
+    if offered:
+        entities += draw(st.lists(invitations(offered), max_size=5))
+    return Snapshot.of([*entities, *draw(st.lists(rows, max_size=6))], revision=1)
 
 
 @st.composite
 def busy_snapshots(draw: st.DrawFn) -> Snapshot:
-    """A world whose plants mostly have subnets, agents and a service, so that routes and overlaps are common."""
+    """A world whose people are mostly Operators of plants with overlapping subnets, so that routes and conflicts are
+    common, and every reason for a route's state too."""
     world = draw(snapshots())
-    entities: list[Entity] = [service(o, *(p for p in PLANTS if OWNER[p] == o)) for o in ORGANIZATIONS]
-    entities += [agent(p, "0.0.0.0/0") for p in draw(st.lists(plant_ids, unique=True, min_size=3))]
-    entities += draw(st.lists(subnets(), min_size=4, max_size=12))
-    entities += draw(st.lists(grants, min_size=4, max_size=12))
-    entities += draw(st.lists(memberships, min_size=3, max_size=8))
+    entities: list[Entity] = []
+    for where in ORGANIZATIONS:
+        own = [p for p in PLANTS if OWNER[p] == where]
+        entities.append(service(where, *draw(st.sampled_from([own, own, own[:1], []]))))
+        entities += (Membership(who, where, draw(st.sampled_from(list(OrgRole)))) for who in PEOPLE)
+    boundaries = st.sampled_from(
+        [["0.0.0.0/0"], ["0.0.0.0/0"], ["192.168.0.0/16"], ["192.168.1.64/26", "10.0.0.0/25"], []]
+    )
+    entities += (agent(p, *draw(boundaries)) for p in draw(st.sets(plant_ids, min_size=3)))
+    numbers = range(1, draw(st.integers(5, 10)))
+    entities += (subnet(draw(plant_ids), str(draw(networks)), number) for number in numbers)
+    entities += (Grant(draw(people_ids), draw(plant_ids), Job.OPERATOR) for _ in range(3))
+    chosen = st.builds(
+        RoutePreference,
+        people_ids,
+        st.sampled_from(numbers).map(lambda n: SubnetId(f"subnet{n}")),
+        st.integers(-1, 2),
+        st.sampled_from([False, False, True]),
+    )
+    entities += draw(st.lists(chosen, max_size=6))
     return world.apply(map(put, entities))

@@ -176,6 +176,21 @@ async def test_lost_history_is_loaded_anew_and_sessions_are_to_be_checked(filled
         assert update.people == {"ada", "carl", "dora"}
 
 
+async def test_broken_connections_are_made_anew(filled, other, database):
+    if database.startswith("sqlite"):
+        return
+    async with SnapshotFeed(filled, poll=0.02).running() as feed:
+        async with other.engine.begin() as connection:
+            await connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        await put(other, GRANT)
+        await feed.reaches(2, timeout=20)
+        await put(filled, worlds.person("carl"))
+        await feed.reaches(3, timeout=20)
+
+
 async def test_without_a_first_snapshot_there_is_no_feed(filled):
     class Gone(Flaky):
         async def load_snapshot(self):

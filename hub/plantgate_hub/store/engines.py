@@ -90,6 +90,7 @@ def _postgresql(url: URL) -> AsyncEngine:
         pool_size=5,
         max_overflow=5,
         pool_timeout=CONNECT_TIMEOUT,
+        pool_pre_ping=True,  # the server may have been restarted since
         connect_args={"timeout": CONNECT_TIMEOUT, "command_timeout": COMMAND_TIMEOUT},
     )
 
