@@ -117,8 +117,14 @@ def arrivals(host, match):
     """Counts the packets that arrive at a host, before anything there can drop them: what came through, not what was
     answered."""
     host.nft(f"table ip arrivals {{\nchain x {{\ntype filter hook prerouting priority -350; {match} counter\n}}\n}}\n")
+
+    def count() -> int:
+        found = re.search(r"packets (\d+)", host.run(["nft", "list", "table", "ip", "arrivals"]).stdout)
+        assert found
+        return int(found[1])
+
     try:
-        yield lambda: int(re.search(r"packets (\d+)", host.run(["nft", "list", "table", "ip", "arrivals"]).stdout)[1])
+        yield count
     finally:
         host.nft("delete table ip arrivals\n")
 
