@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
 from plantgate_shared.errors import InvalidInput, ProtocolError
+from plantgate_shared.identity.handshake import HandshakeError, Reason
 from plantgate_shared.identity.keys import IdentityKey
 from plantgate_shared.protocol import Role
 from plantgate_shared.protocol.control import DesiredState, parse
@@ -15,6 +17,7 @@ from plantgate_shared.protocol.probe import ProbeKey
 from plantgate_shared.secret import Secret
 from plantgate_shared.tunnel import TunnelConnection
 
+from .channel import WebsocketsChannel
 from .config import AgentConfig
 from .paths import PROBE_TIMEOUT, START_PROBES
 from .probe import open_prober
@@ -23,6 +26,9 @@ from .tls import client_context
 from .tunnel import PING_INTERVAL, PING_TIMEOUT, attach
 from .vpn import address_of, port_of
 
+KNOWN_WITHIN = 10.0
+"""Seconds within which every node of the hub knows a new agent; a poll of the store takes a quarter of one."""
+RETRY_EVERY = 0.3
 FIRST_STATE_WITHIN = 10.0
 """Seconds the hub has to say what it wants of this agent."""
 
@@ -50,10 +56,6 @@ class Proof:
 
 async def prove(config: AgentConfig, enrolment: Enrolment, identity: IdentityKey) -> Proof:
     """Raises HubUnreachable or HandshakeError."""
-
-    async def permit(_: frozenset[IPv4Address]) -> None:
-        """No rules hold this process."""
-
     heard: asyncio.Future[DesiredState] = asyncio.get_running_loop().create_future()
 
     def on_control(message: Mapping[str, Any]) -> None:
@@ -62,7 +64,7 @@ async def prove(config: AgentConfig, enrolment: Enrolment, identity: IdentityKey
             if isinstance(parsed, DesiredState) and not heard.done():
                 heard.set_result(parsed)
 
-    channel = await attach(enrolment, identity, client_context(config.ca_file), permit)
+    channel = await _attach(enrolment, identity, client_context(config.ca_file))
     connection = TunnelConnection(
         channel, Role.CLIENT, ping_interval=PING_INTERVAL, ping_timeout=PING_TIMEOUT, on_control=on_control
     )
@@ -75,6 +77,22 @@ async def prove(config: AgentConfig, enrolment: Enrolment, identity: IdentityKey
     finally:
         connection.close()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def _attach(enrolment: Enrolment, identity: IdentityKey, context: ssl.SSLContext) -> WebsocketsChannel:
+    """Patient with a hub whose other nodes and snapshots have yet to hear of this agent."""
+
+    async def permit(_: frozenset[IPv4Address]) -> None:
+        """No rules hold this process."""
+
+    deadline = asyncio.get_running_loop().time() + KNOWN_WITHIN
+    while True:
+        try:
+            return await attach(enrolment, identity, context, permit)
+        except HandshakeError as error:
+            if error.reason is not Reason.UNKNOWN_AGENT or asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(RETRY_EVERY)
 
 
 async def udp_works(state: DesiredState) -> bool:

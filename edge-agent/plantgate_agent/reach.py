@@ -20,7 +20,10 @@ def unreachable(hub: HubUrl, error: BaseException) -> HubUnreachable:
         cause = f"its certificate is not accepted: {error.verify_message}"
         hint = "check ca_file and the gateway's clock, or remove ca_file: the pinned identity is enough"
     elif isinstance(error, ssl.SSLError):
-        cause, hint = f"it does not speak TLS as expected ({error.reason or error})", "check address and port"
+        cause, hint = (
+            f"it does not speak TLS as expected ({getattr(error, 'reason', None) or error})",
+            "check address and port",
+        )
     elif isinstance(error, TimeoutError):
         cause, hint = "it does not answer", f"check the address; the firewall must let TCP port {hub.port} out"
     elif isinstance(error, ConnectionRefusedError):

@@ -135,7 +135,7 @@ def reset_reason(error: BaseException) -> ResetReason:
         return ResetReason.REFUSED
     if isinstance(error, OSError) and error.errno in _UNREACHABLE:
         return ResetReason.UNREACHABLE
-    return ResetReason.REFUSED
+    return ResetReason.FAILED
 
 
 async def _connect_and_pump(stream: Stream, target: Target) -> None:

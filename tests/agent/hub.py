@@ -75,7 +75,7 @@ class Hub:
     async def run(self) -> None:
         await self.wireguard.ensure(self.wireguard_key.private, WIREGUARD_PORT, 1420)
         if self.agent:
-            await self.add_peer()
+            await self.add_peer(self.agent)
         self.relay = gso.open_socket(self.to_agent, remote=("127.0.0.1", WIREGUARD_PORT))
         app = web.Application()
         app.add_routes([web.get("/tunnel/v1", self.tunnel), web.post("/enroll/v1", self.enroll)])
@@ -87,10 +87,9 @@ class Hub:
         print("ready", flush=True)
         await self.watch()
 
-    async def add_peer(self) -> None:
-        assert self.agent
+    async def add_peer(self, agent: Agent) -> None:
         allowed = frozenset({IPv4Network("240.0.0.0/4"), IPv4Network("192.168.0.0/16")})
-        await self.wireguard.apply([SetPeer(self.agent.wireguard_key, allowed)])
+        await self.wireguard.apply([SetPeer(agent.wireguard_key, allowed)])
 
     async def open_responder(self) -> None:
         loop = asyncio.get_running_loop()
@@ -162,11 +161,13 @@ class Hub:
             enrolment.check_request(asked, keys.mac_key, self.certificates)
             hub = PinnedHub(NAME, self.identity.public)
             body = enrolment.make_reply(asked, keys.mac_key, AGENT_ID, 1, hub, "Plant North")
-            self.agent = Agent(asked.identity_key, asked.wireguard_key)
+            # Known only after a moment, like in a hub whose nodes poll their store.
+            agent = Agent(asked.identity_key, asked.wireguard_key)
+            asyncio.get_running_loop().call_later(0.5, setattr, self, "agent", agent)
             known = {"identity": asked.identity_key.hex(), "wireguard": asked.wireguard_key}
             (self.folder / "agent.json").write_text(json.dumps(known))
             (self.folder / "used").touch()
-            await self.add_peer()
+            await self.add_peer(agent)
         except enrolment.EnrolmentError as error:
             body, status = enrolment.encode(enrolment.Failure(str(error.reason))), 403
         return web.Response(body=body, status=status, content_type=enrolment.CONTENT_TYPE)

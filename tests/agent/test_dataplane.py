@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import os
 import re
+import socket
 import sys
+import time
 
 import pytest
 
@@ -110,13 +112,31 @@ def test_the_gateway_answers_echo_on_its_transit_address_and_nothing_else(site):
         assert ask(site.device, "192.168.1.2", 5021, DEVICE) == DEVICE, "the LAN reaches it as before"
 
 
+@contextlib.contextmanager
+def arrivals(host, match):
+    """Counts the packets that arrive at a host, before anything there can drop them: what came through, not what was
+    answered."""
+    host.nft(f"table ip arrivals {{\nchain x {{\ntype filter hook prerouting priority -350; {match} counter\n}}\n}}\n")
+
+    def count() -> int:
+        found = re.search(r"packets (\d+)", host.run(["nft", "list", "table", "ip", "arrivals"]).stdout)
+        assert found
+        return int(found[1])
+
+    try:
+        yield count
+    finally:
+        host.nft("delete table ip arrivals\n")
+
+
 def test_neither_a_device_nor_the_gateway_can_start_anything_towards_the_hub(site):
     site.device.run(["ip", "route", "replace", "100.64.0.0/10", "via", "192.168.1.2"])
-    with echo_server(site.hub, 5022, "100.64.0.1"):
+    with arrivals(site.hub, "ip daddr 100.64.0.1") as arrived, echo_server(site.hub, 5022, "100.64.0.1"):
         assert not site.ping("100.64.0.1", source="", host=site.device)
         assert ask(site.device, "100.64.0.1", 5022, DEVICE) == ""
         assert not site.ping("100.64.0.1", source="", host=site.gateway)
         assert ask(site.gateway, "100.64.0.1", 5022, "0.0.0.0") == ""
+        assert arrived() == 0
     assert site.ping(DEVICE_TRANSIT), "while answers pass"
 
 
@@ -125,13 +145,14 @@ def test_the_lan_gets_no_routing_that_was_not_there_before(site):
     assert site.forwarding("lan0") == "1"
     assert site.forwarding("lan1") == "0"
     site.device.run(["ip", "route", "replace", "default", "via", "192.168.1.2"])
-    site.lab["outside"].run(["ip", "route", "replace", "default", "via", "192.168.50.2"])
     try:
-        assert not site.ping(OUTSIDE, source="", host=site.device)
-        assert not site.ping("198.51.100.10", source="", host=site.device)
+        from_device = f"ip saddr {DEVICE}"
+        with arrivals(site.lab["outside"], from_device) as at_annex, arrivals(site.hub, from_device) as at_hub:
+            assert not site.ping(OUTSIDE, source="", host=site.device)
+            assert not site.ping("198.51.100.10", source="", host=site.device)
+            assert (at_annex(), at_hub()) == (0, 0)
     finally:
         site.device.run(["ip", "route", "del", "default"])
-        site.lab["outside"].run(["ip", "route", "del", "default"])
 
 
 def test_wireguards_port_is_closed_to_strangers(site):
@@ -201,18 +222,53 @@ def test_ipv6_does_not_touch_the_tunnel(site):
 
 
 def test_a_frozen_agent_stops_forwarding(site):
-    """The dead-man: host and worker stand still, the kernel goes on, and stops by itself."""
+    """The dead-man: host and worker stand still, the kernel goes on, and stops by itself, in each direction."""
     pids = (site.agent.pid, site.worker())
-    site.freeze(*pids)
-    try:
-        took = measure_until(lambda: not site.ping(DEVICE_TRANSIT, wait=0.3), timeout=15)
-        with echo_server(site.device, 5025):
-            assert ask(site.hub, DEVICE_TRANSIT, 5025) == ""
-    finally:
-        site.thaw(*pids)
+    stream = site.device.spawn(["python3", "-uc", UDP_STREAM, DEVICE], name="stream")
+    stream.wait_for("up")
+    listener = site.hub.socket(socket.SOCK_DGRAM)
+    listener.bind((PERSON, 7000))
+    listener.sendto(b"go", (DEVICE_TRANSIT, 7001))
+    from_people, from_device = "icmp type echo-request", "udp sport 7001"
+    with arrivals(site.device, from_people) as at_device, arrivals(site.hub, from_device) as at_hub:
+        wait_until(lambda: at_hub() > 5)
+        site.freeze(*pids)
+        try:
+            took = measure_until(lambda: not site.ping(DEVICE_TRANSIT, wait=0.3), timeout=15)
+            wait_until(lambda: _still(at_hub), timeout=10)
+            before = at_device(), at_hub()
+            assert not site.ping(DEVICE_TRANSIT)
+            assert (at_device(), at_hub()) == before, "neither to the device nor from it"
+            assert stream.output().count("sent") > at_hub(), "the device goes on"
+        finally:
+            site.thaw(*pids)
     assert took < 8, took
     back = measure_until(lambda: site.ping(DEVICE_TRANSIT, wait=0.3), timeout=15)
+    stream.kill()
+    listener.close()
     print(f"\ndead-man: forwarding ended {took:.1f} s after SIGSTOP, came back {back:.1f} s after SIGCONT")
+
+
+UDP_STREAM = """
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((sys.argv[1], 7001))
+print("up")
+_, peer = s.recvfrom(10)
+for _ in range(600):
+    s.sendto(b"x", peer)
+    print("sent")
+    time.sleep(0.05)
+"""
+
+
+def _still(count) -> bool:
+    """Nothing arrived during ten of the stream's intervals."""
+    before, deadline = count(), time.monotonic() + 0.5
+    while time.monotonic() < deadline:
+        if count() != before:
+            return False
+    return True
 
 
 def test_drift_is_corrected(site):
