@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed as WebsocketClosed
@@ -9,7 +10,7 @@ from websockets.exceptions import ConnectionClosed as WebsocketClosed
 from plantgate_shared.protocol import MAX_MESSAGE, SUBPROTOCOL
 from plantgate_shared.tunnel import CLOSE_TIMEOUT, UNSENT_BYTES, ConnectionClosed
 
-CONNECT_OPTIONS = {
+CONNECT_OPTIONS: dict[str, Any] = {
     "subprotocols": [SUBPROTOCOL],
     "compression": None,  # the payload is ciphertext or compressed already
     "max_size": MAX_MESSAGE,

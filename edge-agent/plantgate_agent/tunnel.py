@@ -102,7 +102,6 @@ async def _dial(enrolment: Enrolment, context: ssl.SSLContext, permit: Permit) -
     except OSError as error:
         raise unreachable(hub, error) from None
     await permit(ipv4(addresses))
-    options: dict[str, Any] = dict(CONNECT_OPTIONS)
     for address in addresses:
         try:
             return await connect(
@@ -114,7 +113,7 @@ async def _dial(enrolment: Enrolment, context: ssl.SSLContext, permit: Permit) -
                 proxy=None,
                 open_timeout=CONNECT_TIMEOUT,
                 user_agent_header=f"plantgate-agent/{__version__}",
-                **options,
+                **CONNECT_OPTIONS,
             )
         except (OSError, WebSocketException, ValueError, EOFError) as error:
             failure = error

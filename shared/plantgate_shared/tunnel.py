@@ -26,9 +26,14 @@ from .protocol.mux import Role, TunnelMux
 CLOSE_TIMEOUT = 2.0
 """Seconds for the last frame and for the channel's own farewell: a dead peer must not hold us longer."""
 
-UNSENT_BYTES = 256 * 1024
+UNSENT_BYTES = 1024 * 1024
 """TCP_NOTSENT_LOWAT for channels: bulk data waits here, where urgent frames overtake it, and not in the kernel, whose
 send buffer holds seconds of it on a thin uplink."""
+
+
+BULK = 16 * 1024
+"""Writes from this size on go to the channel by the task that writes, when nothing else waits: no copy into a queue, no
+task switch. Smaller ones wait for the end of the loop's turn, so that they leave together."""
 
 
 class ConnectionClosed(PlantgateError):
@@ -39,7 +44,8 @@ class MessageChannel(Protocol):
     """What a tunnel runs on: whole messages, in order, both ways. A websocket, or a pair of queues in tests."""
 
     async def send(self, message: bytes) -> None:
-        """Hand a message over; waits while the channel is full. Raises ConnectionClosed."""
+        """Take a message, then wait while the channel is full. It must take the message before it waits for the first
+        time: a caller that is cancelled while it waits has sent it. Raises ConnectionClosed."""
 
     async def receive(self) -> bytes:
         """The next message. Raises ConnectionClosed."""
@@ -108,10 +114,11 @@ class _Signal:
         self._waiters: list[asyncio.Future[None]] = []
 
     def wake(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-        self._waiters.clear()
+        if self._waiters:
+            for waiter in self._waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+            self._waiters.clear()
 
     async def wait(self) -> None:
         waiter = asyncio.get_running_loop().create_future()
@@ -158,28 +165,37 @@ class TunnelStream:
     async def read(self, limit: int = MAX_DATA) -> bytes:
         """Up to `limit` bytes, as soon as there are some; b"" when the peer has said EOF. Cancelling it loses nothing.
         Raises StreamReset, TunnelClosed."""
-        while not self._received:
+        while not self._received.size:
             if self._eof_received:
                 return b""
             self._raise_error()
             await self._readable.wait()
         data = self._received.take(limit)
-        if self._error is None:
-            self._mux.data_consumed(self.id, len(data))
+        if self._error is None and self._mux.data_consumed(self.id, len(data)):
             self._connection._kick()
         return data
 
     async def write(self, data: Buffer) -> None:
         """Send `data`; waits for credit and for the channel. Raises StreamReset, TunnelClosed."""
-        view: Buffer = data if type(data) is bytes else bytes(data)
+        if type(data) is not bytes:
+            data = bytes(data)
+        connection, bulk = self._connection, len(data) >= BULK
+        if bulk and not connection._sending and (message := self._mux.send_bulk(self.id, data)) is not None:
+            await connection._hand_over_one(message)
+            return
+        view: Buffer = data
         while True:
             self._raise_error()
             taken = self._mux.send_data(self.id, view)
-            self._connection._kick()
+            if bulk and not connection._sending:
+                await connection._hand_over(self.id)
+            else:
+                connection._kick()
             if taken == len(view):
                 return
             view = memoryview(view)[taken:]
-            await self._writable.wait()
+            if self._error is None and not self._mux.can_send(self.id):
+                await self._writable.wait()
 
     async def write_eof(self) -> None:
         """End our direction; the peer's goes on. Saying it again does nothing. Raises StreamReset, TunnelClosed."""
@@ -201,7 +217,7 @@ class TunnelStream:
     def close(self) -> None:
         """Be done with the stream: what both sides have ended properly is left to finish, all else is reset."""
         if self._eof_sent and self._eof_received and self._error is None:
-            self._mux.data_consumed(self.id, len(self._received))
+            self._mux.data_consumed(self.id, self._received.size)
             self._received.clear()
         else:
             self.reset(ResetReason.CANCELLED if self._accepted else ResetReason.REFUSED)
@@ -269,6 +285,8 @@ class TunnelConnection:
         self._pongs: dict[bytes, asyncio.Future[None]] = {}
         self._ping_number = 0
         self._last_received = 0.0
+        self._sending = False
+        """Somebody is handing a message to the channel: one at a time, so that the order is kept."""
         self._sender_waits: asyncio.Future[None] | None = None
         self._end: asyncio.Future[TunnelEnd] = asyncio.get_running_loop().create_future()
         self._react: dict[type, Callable[[Any], None]] = {
@@ -365,10 +383,15 @@ class TunnelConnection:
 
     async def _receive_messages(self) -> None:
         receive, mux, now = self._channel.receive, self.mux, asyncio.get_running_loop().time
+        take_bulk = mux.receive_bulk
         try:
             while not mux.closed:
                 message = await receive()
                 self._last_received = now()
+                bulk = take_bulk(message)
+                if bulk is not None:
+                    self._bulk_received(*bulk)
+                    continue
                 mux.receive_message(message)
                 self._dispatch()
                 if mux.wants_to_send:
@@ -380,21 +403,44 @@ class TunnelConnection:
             self._finish(TunnelEnd(EndCause.BROKEN, GoAwayReason.PROTOCOL_ERROR, str(error)))
 
     async def _send_messages(self) -> None:
-        send, mux = self._channel.send, self.mux
+        mux = self.mux
         loop = asyncio.get_running_loop()
-        try:
-            while True:
-                message = mux.next_message()
-                if message is not None:
-                    await send(message)
-                    self._dispatch()
-                elif mux.closed:
+        while True:
+            if not self._sending:
+                await self._hand_over()
+                if mux.closed or self._end.done():
                     return
-                else:
-                    self._sender_waits = loop.create_future()
-                    await self._sender_waits
+            self._sender_waits = loop.create_future()
+            await self._sender_waits
+
+    async def _hand_over(self, stream: int | None = None) -> None:
+        """Hand messages to the channel until none is left, or none of `stream`."""
+        send, mux = self._channel.send, self.mux
+        self._sending = True
+        try:
+            while (stream is None or mux.queued(stream)) and (message := mux.next_message()) is not None:
+                await send(message)
+                self._dispatch()
         except ConnectionClosed as error:
             self._finish(TunnelEnd(EndCause.LOST, detail=error.message))
+        finally:
+            self._stop_sending()
+
+    async def _hand_over_one(self, message: bytes) -> None:
+        """Hand `message` to the channel."""
+        self._sending = True
+        try:
+            await self._channel.send(message)
+        except ConnectionClosed as error:
+            self._finish(TunnelEnd(EndCause.LOST, detail=error.message))
+            self._raise_end()
+        finally:
+            self._stop_sending()
+
+    def _stop_sending(self) -> None:
+        self._sending = False
+        if self.mux.wants_to_send or self.mux.closed:
+            self._kick()
 
     async def _watch(self) -> None:
         """End the tunnel when the peer is silent for too long. Anything received is a sign of life."""
@@ -411,6 +457,22 @@ class TunnelConnection:
                 silence = f"nothing received for {loop.time() - seen:.1f} s"
                 self._finish(TunnelEnd(EndCause.SILENT, GoAwayReason.TIMEOUT, silence), say=GoAwayReason.TIMEOUT)
                 return
+
+    async def _send_bulk(self, stream: int, data: bytes) -> bool:
+        """Send `data` as one frame if it is its turn; False: it has to queue."""
+        if self._sending or (message := self.mux.send_bulk(stream, data)) is None:
+            return False
+        self._sending = True
+        try:
+            await self._channel.send(message)
+        except ConnectionClosed as error:
+            self._finish(TunnelEnd(EndCause.LOST, detail=error.message))
+            self._raise_end()
+        finally:
+            self._sending = False
+            if self.mux.wants_to_send or self.mux.closed:
+                self._kick()
+        return True
 
     def _kick(self) -> None:
         """Wake the sending task if it has nothing to do."""
@@ -467,11 +529,14 @@ class TunnelConnection:
         for event in self.mux.events_received():
             react[type(event)](event)
 
-    def _data_received(self, event: events.DataReceived) -> None:
-        stream = self._streams.get(event.stream)
+    def _bulk_received(self, stream_id: int, data: bytes) -> None:
+        stream = self._streams.get(stream_id)
         if stream is not None:
-            stream._received.append(event.data)
+            stream._received.append(data)
             stream._readable.wake()
+
+    def _data_received(self, event: events.DataReceived) -> None:
+        self._bulk_received(event.stream, event.data)
 
     def _eof_received(self, event: events.EofReceived) -> None:
         stream = self._streams.get(event.stream)

@@ -25,7 +25,7 @@ ANNEX, ANNEX_TRANSIT = "192.168.50.0/24", "240.16.1.0/24"
 DEVICE, DEVICE_TRANSIT = "192.168.1.10", "240.16.0.10"
 OUTSIDE, OUTSIDE_TRANSIT = "192.168.50.10", "240.16.1.10"
 PERSON = "100.64.0.7"
-AGENT = (sys.executable, "-P", "-m", "plantgate_agent")
+AGENT: tuple[str, ...] = (sys.executable, "-P", "-m", "plantgate_agent")
 FOLDER = "/run/test-hub"
 
 _HUB_NODE = Node("hub", nics(f"eth0 wan {HUB}/24"))

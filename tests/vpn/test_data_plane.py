@@ -152,9 +152,13 @@ async def test_nobody_reaches_a_person_unasked(world: World) -> None:
     await world.let("tech2", "north")
     one, two = world.people["tech1"].host, world.people["tech2"].host
     arrived = _datagrams_at(two, 7002)
-    for sender in (one, world.lab["north-device"], world.lab["north-gateway"], world.lab["beside"]):
+    # A neighbour of the hub, with an address that the person's client would take from the tunnel.
+    beside = world.lab["beside"]
+    beside.run(["ip", "address", "replace", "10.7.7.7/32", "dev", "lo"])
+    for sender in (one, world.lab["north-device"], world.lab["north-gateway"], beside):
         with sender.network():
             made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            made.bind(("10.7.7.7" if sender is beside else "0.0.0.0", 0))
             for _ in range(20):
                 with contextlib.suppress(OSError):
                     made.sendto(b"unasked", (PEOPLE["tech2"], 7002))

@@ -25,6 +25,9 @@ from .table import Table
 _COMPARED_AT_ONCE = 200
 """Profiles compared between two pauses: below a millisecond."""
 
+_READINGS = 3
+"""A profile that drifted and was changed by us during the reading is read again, so many times at most."""
+
 
 class Contents:
     """The table's contents, desired and held.
@@ -74,22 +77,33 @@ class Contents:
 
     async def refresh(self) -> tuple[str, ...]:
         """Read the kernel, take over what it holds, correct it; what differed from what we knew. Raises KernelError."""
+        drift: tuple[str, ...] = ()
         async with self._reading:
+            for _ in range(_READINGS):
+                found, unclear = await self._refresh_once()
+                drift += found
+                if not unclear:
+                    break
+        return drift
+
+    async def _refresh_once(self) -> tuple[tuple[str, ...], bool]:
+        """One reading; also whether a profile differed that was changed meanwhile, so that it has to be read again."""
+        async with self._changing:
+            self._touched, self._ids_touched, self._replaced = set(), False, False
+            known = dict(self._held)
+        observed = await self._table.read()
+        if not observed.intact:
             async with self._changing:
-                self._touched, self._ids_touched, self._replaced = set(), False, False
-                known = dict(self._held)
-            observed = await self._table.read()
-            if not observed.intact:
-                async with self._changing:
-                    if not self._replaced:
-                        await self._replace()
-                return ("the rules were not ours",)
-            drifted = await asyncio.to_thread(_differing, known, observed.profiles)
-            async with self._changing:
-                drift = self._take_over(observed, drifted)
-            wrong = await asyncio.to_thread(_differing, self._desired.profiles, observed.profiles)
-            await self.bring({*wrong, *drifted})
-            return drift
+                if not self._replaced:
+                    await self._replace()
+            return ("the rules were not ours",), False
+        drifted = await asyncio.to_thread(_differing, known, observed.profiles)
+        async with self._changing:
+            drift = self._take_over(observed, drifted)
+            unclear = not self._replaced and not self._touched.isdisjoint(drifted)
+        wrong = await asyncio.to_thread(_differing, self._desired.profiles, observed.profiles)
+        await self.bring({*wrong, *drifted})
+        return drift, unclear
 
     async def sweep(self, older_than: float) -> bool:
         """Delete a few entries that lead nowhere since before this loop time; whether there were any."""
@@ -156,6 +170,8 @@ class Contents:
         if not self._ids_touched and observed.plant_id != self._held_ids:
             drift.append("ids of plant subnets differed")
             self._held_ids = observed.plant_id
+        if self._held_ids == self._desired.plant_id:
+            self._held_ids = self._desired.plant_id
         self._size = _entries(self._held)
         return tuple(drift)
 
@@ -179,13 +195,14 @@ class Contents:
             yield batch
 
     def _advance(self, step: Revoke | Grant | Sweep) -> None:
-        ids = dict(self._held_ids)
-        self._touched |= advance(step, self._held, ids)
-        if ids != self._held_ids:
+        if isinstance(step, Sweep) or not step.plant_id:
+            self._touched |= advance(step, self._held, {})
+        else:
+            ids = dict(self._held_ids)
+            self._touched |= advance(step, self._held, ids)
             self._ids_touched = True
-            self._held_ids = ids
-        if self._held_ids == self._desired.plant_id:
-            self._held_ids = self._desired.plant_id  # the very same object: no more comparing
+            # The very same object where they are equal: no more comparing.
+            self._held_ids = self._desired.plant_id if ids == self._desired.plant_id else ids
         match step:
             case Grant():
                 self._size += len(step.plants) - len(step.instead_of)

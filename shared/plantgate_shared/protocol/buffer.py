@@ -14,19 +14,17 @@ _GATHERED = 16 * 1024
 class ByteQueue:
     """Bytes in, bytes out, in order. Large pieces are kept as they came; only small ones are gathered."""
 
-    __slots__ = ("_pieces", "_size")
+    __slots__ = ("_pieces", "size")
 
     def __init__(self) -> None:
         self._pieces: deque[Buffer] = deque()
-        self._size = 0
-
-    def __len__(self) -> int:
-        return self._size
+        self.size = 0
+        """Bytes in it."""
 
     def append(self, data: Buffer) -> None:
         """Put `data` at the end; it must not change afterwards."""
         size = len(data)
-        self._size += size
+        self.size += size
         pieces = self._pieces
         if size > _SMALL:
             pieces.append(data)
@@ -37,6 +35,13 @@ class ByteQueue:
 
     def take(self, limit: int) -> bytes:
         """Up to `limit` bytes from the front; empty only when the queue is (or the limit is 0)."""
+        pieces = self._pieces
+        if pieces and type(first := pieces[0]) is bytes:
+            size = len(first)
+            if size <= limit and (len(pieces) == 1 or size + len(pieces[1]) > limit):  # the usual case with bulk data
+                self.size -= size
+                pieces.popleft()
+                return first
         parts, _ = self.take_parts(limit)
         if len(parts) == 1 and type(parts[0]) is bytes:
             return parts[0]
@@ -56,9 +61,9 @@ class ByteQueue:
             piece = pieces[0]
             view = memoryview(bytes(piece) if type(piece) is bytearray else piece)
             parts, taken, pieces[0] = [view[:limit]], limit, view[limit:]
-        self._size -= taken
+        self.size -= taken
         return parts, taken
 
     def clear(self) -> None:
         self._pieces.clear()
-        self._size = 0
+        self.size = 0

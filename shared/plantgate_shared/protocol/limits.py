@@ -69,11 +69,11 @@ class Limits:
     """Streams open at once, opened by either side. A browser opens six connections to a device page."""
     stream_credit: int = 64 * KIB
     """Credit of a new stream: what it may have in flight before the first CREDIT."""
-    max_stream_credit: int = 2 * MIB
+    max_stream_credit: int = 4 * MIB
     """Window of a stream with a fast reader: 40 MB/s at a round trip of 50 ms."""
-    connection_credit: int = 25 * MIB
+    connection_credit: int = 100 * MIB
     """Bytes received and not yet read, all streams together: 16 MiB guaranteed, 8 MiB spare, 1 MiB for the step."""
-    connection_credit_step: int = 1 * MIB
+    connection_credit_step: int = 4 * MIB
     """Connection credit is given back in steps of this size, to save frames."""
     send_buffer: int = 256 * KIB
     """Bytes of one stream that wait for their turn on the channel: enough for four full DATA frames a task switch."""

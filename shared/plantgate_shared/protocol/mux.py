@@ -53,7 +53,7 @@ from .limits import (
     Limits,
 )
 from .outbox import Outbox
-from .states import StreamEvent, StreamState
+from .states import MAY_RECEIVE_DATA, MAY_SEND_DATA, StreamEvent, StreamState
 from .stream import StreamRecord
 
 CONNECTION = 0
@@ -91,7 +91,7 @@ class TunnelMux:
         self._ungranted = 0
         self._spare = self.limits.spare
         self._receivers: dict[type, Callable[[Any], None]] = {
-            frames.Data: self._receive_data,
+            frames.Data: lambda frame: self._receive_data(frame.stream, frame.data),
             frames.Credit: self._receive_credit,
             frames.Datagrams: self._receive_datagrams,
             frames.Open: self._receive_open,
@@ -106,7 +106,7 @@ class TunnelMux:
 
     # --- receiving ----------------------------------------------------------------------------------------------------
 
-    def receive_message(self, message: Buffer) -> None:
+    def receive_message(self, message: bytes) -> None:
         """Take one message of the peer. A RemoteProtocolError means that the connection is over: send what
         `messages_to_send` still has (a GOAWAY that names the error) and close the channel."""
         if self.closed:
@@ -118,9 +118,25 @@ class TunnelMux:
             self.close(GoAwayReason.PROTOCOL_ERROR, str(error))
             raise
 
+    def receive_bulk(self, message: bytes) -> tuple[int, bytes] | None:
+        """The short cut for most of the traffic: stream and bytes when `message` is a DATA frame that is in order,
+        taken without a DataReceived event. None: nothing was done, give it to `receive_message`."""
+        found = frames.split_data(message)
+        if found is None:
+            return None
+        record, size = self._streams.get(found[0]), len(found[1])
+        if record is None or size > record.credit_in or size > self._credit_in or record.state not in MAY_RECEIVE_DATA:
+            return None
+        self._credit_in -= size
+        record.credit_in -= size
+        record.unread += size
+        return found
+
     def events_received(self) -> list[Event]:
         """What happened since the last call, in order."""
-        events, self._events = self._events, []
+        events = self._events
+        if events:
+            self._events = []
         return events
 
     # --- streams ------------------------------------------------------------------------------------------------------
@@ -138,7 +154,17 @@ class TunnelMux:
     @property
     def buffered_out(self) -> int:
         """Bytes of streams and datagrams that wait for the channel."""
-        return self._outbox.datagrams_size + sum(len(stream.out) for stream in self._streams.values())
+        return self._outbox.datagrams_size + sum(stream.out.size for stream in self._streams.values())
+
+    def queued(self, stream: int) -> int:
+        """Bytes of a stream that wait for the channel."""
+        record = self._streams.get(stream)
+        return 0 if record is None else record.out.size
+
+    def can_send(self, stream: int) -> bool:
+        """Whether `send_data` would take something."""
+        record = self._streams.get(stream)
+        return record is not None and not record.blocked
 
     def state_of(self, stream: int) -> StreamState:
         record = self._streams.get(stream)
@@ -170,11 +196,11 @@ class TunnelMux:
     def send_data(self, stream: int, data: Buffer) -> int:
         """Take bytes for a stream, at most what its credit and its send buffer allow; the number taken. When that is
         less than all, StreamWritable follows. `data` must not change afterwards."""
-        record = self._require(stream, StreamEvent.SEND_DATA)
-        if record.eof_queued:
-            raise LocalProtocolError(f"stream {stream} has said EOF already")
+        record = self._streams.get(stream)
+        if record is None or record.state not in MAY_SEND_DATA or record.eof_queued:
+            raise self._misuse(stream, StreamEvent.SEND_DATA)
         size = len(data)
-        room = min(record.credit_out, self.limits.send_buffer - len(record.out))
+        room = min(record.credit_out, self.limits.send_buffer - record.out.size)
         if size > room:
             record.blocked = True
             if room <= 0:
@@ -182,14 +208,35 @@ class TunnelMux:
             data, size = memoryview(data)[:room], room
         record.credit_out -= size
         record.out.append(data)
-        self._schedule(record)
+        if not record.scheduled:
+            self._schedule(record)
         return size
+
+    def send_bulk(self, stream: int, data: bytes) -> bytes | None:
+        """The short cut for most of the traffic: the message that carries all of `data`, for the channel to take now,
+        when that overtakes nothing and nobody. None: nothing was done, use `send_data`."""
+        record = self._streams.get(stream)
+        size = len(data)
+        if (
+            record is None
+            or size > record.credit_out
+            or not 0 < size <= MAX_DATA
+            or size > self._credit_out
+            or self._turns
+            or record.state not in MAY_SEND_DATA
+            or record.eof_queued
+            or self._outbox.waiting
+        ):
+            return None
+        record.credit_out -= size
+        self._credit_out -= size
+        return frames.encode_data(stream, (data,), size)
 
     def send_eof(self, stream: int) -> None:
         """End our direction, after what was taken so far."""
         record = self._require(stream, StreamEvent.SEND_EOF)
         if record.eof_queued:
-            raise LocalProtocolError(f"stream {stream} has said EOF already")
+            raise self._misuse(stream, StreamEvent.SEND_EOF)
         record.eof_queued = True
         self._schedule(record)
 
@@ -207,22 +254,24 @@ class TunnelMux:
             self._outbox.put(frames.Reset(stream, reason))
         self._forget(record)
 
-    def data_consumed(self, stream: int, size: int) -> None:
-        """Our side has processed `size` bytes of a DataReceived: the peer may send as many more."""
+    def data_consumed(self, stream: int, size: int) -> bool:
+        """Our side has processed `size` bytes of a DataReceived: the peer may send as many more. True when there is
+        something to send now."""
         record = self._streams.get(stream)
-        if record is None or self.closed:
-            return  # it was reset meanwhile, which gave everything back
+        if record is None:
+            return False  # it was reset meanwhile, which gave everything back
         if not 0 <= size <= record.unread:
             raise LocalProtocolError(f"stream {stream} has {record.unread} bytes to consume, not {size}")
         record.unread -= size
-        self._give_back(size)
-        if record.may_receive:
+        granted = self._give_back(size)
+        if record.state in MAY_RECEIVE_DATA:
             record.ungranted += size
-            self._grow(record)
             if record.ungranted * 2 >= record.window:
                 self._grant(record)
+                return True
         elif record.state is StreamState.CLOSED and not record.unread:
             self._forget(record)
+        return granted
 
     # --- everything else that is sent ---------------------------------------------------------------------------------
 
@@ -261,7 +310,7 @@ class TunnelMux:
     @property
     def wants_to_send(self) -> bool:
         """Whether `next_message` may have something."""
-        return bool(self._turns) or not self._outbox.is_empty
+        return bool(self._turns or self._outbox.waiting)
 
     def messages_to_send(self) -> list[bytes]:
         """Everything that can be sent now."""
@@ -286,17 +335,16 @@ class TunnelMux:
         record.scheduled = False
         if record.state is StreamState.CLOSED:
             return None  # reset while it waited
-        if not record.out:
+        if not record.out.size:
             return self._emit_eof(record) if record.eof_queued else None
         message = None
-        limit = min(MAX_DATA, self._credit_out)
-        if limit:
-            parts, size = record.out.take_parts(limit)
+        if self._credit_out:
+            parts, size = record.out.take_parts(min(MAX_DATA, self._credit_out))
             self._credit_out -= size
-            record.apply(StreamEvent.SEND_DATA)
             message = frames.encode_data(record.id, parts, size)
-            self._unblock(record)
-        if record.out or record.eof_queued:
+            if record.blocked:
+                self._unblock(record)
+        if record.out.size or record.eof_queued:
             self._schedule(record)
         return message
 
@@ -312,32 +360,36 @@ class TunnelMux:
             self._turns.append(record)
 
     def _unblock(self, record: StreamRecord) -> None:
-        if record.blocked and record.credit_out and len(record.out) * 2 <= self.limits.send_buffer:
+        if record.blocked and record.credit_out and record.out.size * 2 <= self.limits.send_buffer:
             record.blocked = False
             self._events.append(StreamWritable(record.id))
 
     # --- one method for each frame ------------------------------------------------------------------------------------
 
-    def _receive_data(self, frame: frames.Data) -> None:
-        size = len(frame.data)
+    def _receive_data(self, stream: int, data: bytes) -> None:
+        size = len(data)
+        record = self._streams.get(stream)
+        if record is None or size > record.credit_in or size > self._credit_in or record.state not in MAY_RECEIVE_DATA:
+            self._receive_odd_data(stream, size)
+            return
+        self._credit_in -= size
+        record.credit_in -= size
+        record.unread += size
+        self._events.append(DataReceived(stream, data))
+
+    def _receive_odd_data(self, stream: int, size: int) -> None:
+        """DATA that came too late, or that should not have come."""
+        record = self._known(stream)
         if size > self._credit_in:
             raise CreditExceeded(f"DATA of {size} bytes with {self._credit_in} bytes of connection credit")
         self._credit_in -= size
-        record = self._known(frame.stream)
+        self._give_back(size)
         if record is None or record.state is StreamState.CLOSED:
-            self._give_back(size)  # a late frame
-            return
-        if not record.may_receive:
-            self._give_back(size)
+            return  # a late frame
+        if record.state not in MAY_RECEIVE_DATA:
             self._fail(record, f"DATA on a stream that is {record.state}")
-            return
-        if size > record.credit_in:
-            self._give_back(size)
+        else:
             self._fail(record, f"DATA of {size} bytes with {record.credit_in} bytes of credit")
-            return
-        record.credit_in -= size
-        record.unread += size
-        self._events.append(DataReceived(frame.stream, frame.data))
 
     def _receive_credit(self, frame: frames.Credit) -> None:
         if frame.stream == CONNECTION:
@@ -434,8 +486,13 @@ class TunnelMux:
         self._require_open()
         record = self._streams.get(stream)
         if record is None or not record.allows(event):
-            raise LocalProtocolError(f"cannot {event} on stream {stream}, which is {self.state_of(stream)}")
+            raise self._misuse(stream, event)
         return record
+
+    def _misuse(self, stream: int, event: StreamEvent) -> LocalProtocolError:
+        record = self._streams.get(stream)
+        state = "past its EOF" if record is not None and record.eof_queued else self.state_of(stream)
+        return LocalProtocolError(f"cannot {event} on stream {stream}, which is {state}")
 
     def _new_stream(self, stream: int) -> StreamRecord:
         record = self._streams[stream] = StreamRecord(stream, self.limits.stream_credit)
@@ -471,25 +528,24 @@ class TunnelMux:
 
     # --- credit that we give ------------------------------------------------------------------------------------------
 
-    def _give_back(self, size: int) -> None:
-        """Return connection credit, in steps."""
+    def _give_back(self, size: int) -> bool:
+        """Return connection credit, in steps; whether a step is full."""
         self._ungranted += size
-        if self._ungranted >= self.limits.connection_credit_step:
-            self._credit_in += self._ungranted
-            self._outbox.grant(CONNECTION, self._ungranted)
-            self._ungranted = 0
-
-    def _grow(self, record: StreamRecord) -> None:
-        """Enlarge the window of a stream whose reader waits while the peer has used up most of its credit. A stream
-        gets at most half of what is spare, so that many slow ones together cannot take all of it."""
-        if record.unread or record.credit_in * 2 > record.window:
-            return
-        extra = min(record.window, self.limits.max_stream_credit - record.window, self._spare // 2)
-        self._spare -= extra
-        record.window += extra
-        record.ungranted += extra
+        if self._ungranted < self.limits.connection_credit_step:
+            return False
+        self._credit_in += self._ungranted
+        self._outbox.grant(CONNECTION, self._ungranted)
+        self._ungranted = 0
+        return True
 
     def _grant(self, record: StreamRecord) -> None:
+        """Give a stream new credit. Its window grows when its reader has read nearly all: then it is the network that
+        it waits for. It gets at most half of what is spare, so that many slow streams together cannot take all."""
+        if record.unread * 4 <= record.window:
+            extra = min(record.window, self.limits.max_stream_credit - record.window, self._spare // 2)
+            self._spare -= extra
+            record.window += extra
+            record.ungranted += extra
         record.credit_in += record.ungranted
         self._outbox.grant(record.id, record.ungranted)
         record.ungranted = 0

@@ -99,3 +99,13 @@ STREAM_TRANSITIONS: Mapping[StreamState, Mapping[StreamEvent, StreamState]] = {
         _E.RECV_RESET: _S.CLOSED,
     },
 }
+
+MAY_SEND_DATA = frozenset(state for state, row in STREAM_TRANSITIONS.items() if row.get(StreamEvent.SEND_DATA) is state)
+"""States in which DATA goes out; it changes none of them."""
+
+MAY_RECEIVE_DATA = frozenset(
+    state
+    for state, row in STREAM_TRANSITIONS.items()
+    if row.get(StreamEvent.RECV_DATA) is state and state is not StreamState.CLOSED
+)
+"""States in which DATA comes in and counts; it changes none of them."""

@@ -48,8 +48,3 @@ class StreamRecord:
 
     def apply(self, event: StreamEvent) -> None:
         self.state = STREAM_TRANSITIONS[self.state][event]
-
-    @property
-    def may_receive(self) -> bool:
-        """The peer may send more data on it."""
-        return self.state in (StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL)

@@ -36,6 +36,10 @@ class FakeTable:
     async def apply(self, step: Revoke | Grant | Sweep) -> None:
         if isinstance(step, self.refuse):
             raise KernelError("refused")
+        if isinstance(step, Revoke):
+            there = {(address, number) for address, e in self.profiles.items() for number in e.allowed}
+            if not there >= set(step.allowed):
+                raise KernelError("No such file or directory")
         self.done.append(type(step).__name__)
         advance(step, self.profiles, self.plant_id)
 
@@ -97,6 +101,24 @@ async def test_a_change_during_a_reading_is_not_undone_by_it() -> None:
     assert await reading == ()
     assert table.profiles[FIVE].allowed == frozenset()
     assert table.profiles[SIX] == TO_SOUTH
+
+
+@pytest.mark.parametrize("wanted", [{}, {FIVE: TO_NORTH}])
+async def test_a_profile_that_drifted_and_changed_during_a_reading_is_read_again(
+    wanted: dict[IPv4Address, ProfileElements],
+) -> None:
+    contents, table = await ready({FIVE: TO_NORTH})
+    table.profiles[FIVE] = ProfileElements({}, frozenset({1}))  # a hand took the way
+    table.reading.clear()
+    table.snapshot_taken.clear()
+    reading = asyncio.create_task(contents.refresh())
+    await table.snapshot_taken.wait()
+    contents.desire(TableState({}, IDS))
+    await contents.bring({FIVE})
+    contents.desire(TableState(wanted, IDS))
+    table.reading.set()
+    await reading
+    assert table.profiles == wanted
 
 
 async def test_a_replacement_during_a_reading_is_not_undone_by_it() -> None:
