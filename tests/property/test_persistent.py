@@ -27,3 +27,4 @@ def test_it_is_a_dictionary_at_every_step(steps):
         assert len(version) == len(expected)
         assert {key: version.get(key) for key in version} == expected
         assert sorted(version.values()) == sorted(expected.values())
+        assert version == PersistentMap.of(expected)

@@ -4,7 +4,7 @@ Entries are spread by hash over a fixed number of small dictionaries; a change c
 goes by hash, which differs from process to process: whoever needs an order sorts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar, overload
 
 K = TypeVar("K")
@@ -22,6 +22,13 @@ class PersistentMap(Generic[K, V]):
     def __init__(self, shards: list[dict[K, V]] | None = None, size: int = 0) -> None:
         self._shards: list[dict[K, V]] = [{}] * SHARDS if shards is None else shards
         self._size = size
+
+    @classmethod
+    def of(cls, entries: Mapping[K, V]) -> "PersistentMap[K, V]":
+        shards: list[dict[K, V]] = [{} for _ in range(SHARDS)]
+        for key, value in entries.items():
+            shards[hash(key) & _MASK][key] = value
+        return cls(shards, len(entries))
 
     @overload
     def get(self, key: K) -> V | None: ...

@@ -216,6 +216,20 @@ class Table(Generic[V]):
         spec = _SPECS[kind]
         return cls(spec, PersistentMap(), {name: PersistentMap() for name in spec.indexes})
 
+    @classmethod
+    def of(cls, kind: Kind, rows: Iterable[V]) -> "Table[V]":
+        """The table of these rows; much faster than to change an empty one. The last row of a key counts."""
+        spec = _SPECS[kind]
+        by_key = {spec.key(row): row for row in rows}
+        indexes: dict[str, _Index[V]] = {}
+        for name, values in spec.indexes.items():
+            index: dict[Hashable, dict[Key, V]] = {}
+            for key, row in by_key.items():
+                for value in values(row):
+                    index.setdefault(value, {})[key] = row
+            indexes[name] = PersistentMap.of(index)
+        return cls(spec, PersistentMap.of(by_key), indexes)
+
     def get(self, *key: str) -> V | None:
         return self._rows.get(key)
 
@@ -306,7 +320,11 @@ class Snapshot:
 
     @classmethod
     def of(cls, entities: Iterable[Entity], revision: int = 0) -> "Snapshot":
-        return cls().apply(map(put, entities), revision)
+        by_kind: dict[Kind, list[Entity]] = {}
+        for entity in entities:
+            by_kind.setdefault(kind_of(entity), []).append(entity)
+        tables: dict[str, Any] = {_SPECS[kind].field: Table.of(kind, rows) for kind, rows in by_kind.items()}
+        return cls(revision, **tables)
 
     def apply(self, changes: Iterable[Change], revision: int | None = None) -> "Snapshot":
         """The snapshot after the changes, applied in their order; of `revision`, or the same one."""
