@@ -1,1 +1,3 @@
 """The edge agent: dials out from the plant, keeps to its own boundary."""
+
+__version__ = "0.1.0"

@@ -6,7 +6,6 @@ the key, where it stands, and the nearest valid one.
 """
 
 import dataclasses
-import difflib
 import types
 import typing
 from collections.abc import Mapping
@@ -14,8 +13,6 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
-
-import yaml
 
 from .errors import ConfigError
 
@@ -35,6 +32,8 @@ def option(default: Any = _REQUIRED, doc: str = "") -> Any:
 
 def load(path: Path, section: type[T]) -> T:
     """Read the YAML file at `path` into `section`. Raises ConfigError."""
+    import yaml  # here, because the agent's worker is given its configuration and must stay small
+
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -64,6 +63,8 @@ def parse(document: object, section: type[T], source: str = "configuration", at:
     values: dict[str, Any] = {}
     for key, value in document.items():
         if key not in fields:
+            import difflib
+
             near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(sorted(fields))}"
             raise ConfigError(f"{where}: unknown key {key!r}", hint=hint)

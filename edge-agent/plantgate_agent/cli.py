@@ -1,0 +1,151 @@
+"""The command line. Each command imports what it needs and no more: the host's memory begins here."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .config import AgentConfig
+    from .lans import Lan
+
+DEFAULT_CONFIG = "/etc/plantgate-agent/agent.yaml"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command's exit status; errors are one line on standard error."""
+    from plantgate_shared.errors import PlantgateError
+
+    arguments = _parser().parse_args(argv)
+    try:
+        status: int = arguments.command(arguments)
+        return status
+    except PlantgateError as error:
+        print(f"plantgate-agent: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="plantgate-agent", description="Plantgate's edge agent for a gateway.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, function: object, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.add_argument("--config", metavar="FILE", help=f"configuration file (default: {DEFAULT_CONFIG}, if there)")
+        added.set_defaults(command=function)
+        return added
+
+    enroll = command("enroll", _enroll, "Join this gateway to its plant with a one-time code.")
+    enroll.add_argument("--hub", required=True, metavar="URL", help="the hub, like https://hub.example.com")
+    enroll.add_argument("--code", required=True, help="the one-time code from the plant's page in the portal")
+    confirmation = enroll.add_mutually_exclusive_group()
+    confirmation.add_argument("--boundary", type=Path, metavar="FILE", help="YAML list of networks to make reachable")
+    confirmation.add_argument("--yes", action="store_true", help="accept the detected networks that are proposed")
+    enroll.add_argument("--replace", action="store_true", help="give up an earlier enrolment, its keys and boundary")
+
+    command("run", _run, "Run the agent (what the service does).")
+    status = command("status", _status, "Show how the running agent is.")
+    status.add_argument("--json", action="store_true", help="as one JSON document")
+    command("worker", _worker, "The agent's inner process; `run` starts it.")
+    command("boundary", _boundary, "Check the boundary file, and print the networks that it lets through.")
+    command("cleanup", _cleanup, "Remove from the kernel what an agent that is gone left there.")
+    return parser
+
+
+def _load(arguments: argparse.Namespace) -> "AgentConfig":
+    from plantgate_shared.config import load, parse
+
+    from .config import AgentConfig, from_environment
+
+    given = from_environment()
+    if given is not None and arguments.config is None:
+        return given
+    if arguments.config is None and not Path(DEFAULT_CONFIG).exists():
+        return parse({}, AgentConfig)
+    return load(Path(arguments.config or DEFAULT_CONFIG), AgentConfig)
+
+
+def _enroll(arguments: argparse.Namespace) -> int:
+    import asyncio
+
+    from .enrol import Request, enrol
+    from .prove import prove
+    from .state import parse_hub_url
+
+    config = _load(arguments)
+    request = Request(
+        parse_hub_url(arguments.hub), arguments.code, arguments.boundary, arguments.yes, arguments.replace
+    )
+    ask = input if sys.stdin.isatty() else None
+    enrolment, identity = enrol(config, request, _detect(config), ask, print)
+    print(f"enrolled as a gateway of the plant {enrolment.plant_name!r}")
+    for sentence in asyncio.run(prove(config, enrolment, identity)).sentences():
+        print(sentence)
+    print("start the agent with: systemctl enable --now plantgate-agent")
+    return 0
+
+
+def _detect(config: "AgentConfig") -> "tuple[Lan, ...]":
+    import asyncio
+    import json
+
+    from plantgate_shared.kernel.commands import run
+
+    from .lans import detect
+
+    async def read() -> "tuple[Lan, ...]":
+        addresses = await run("ip", "-json", "-details", "-4", "address", "show", operation="read the addresses")
+        routes = await run("ip", "-json", "-4", "route", "show", operation="read the routes")
+        return detect(json.loads(addresses or "[]"), json.loads(routes or "[]"), config.pools)
+
+    return asyncio.run(read())
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from . import host
+    from .config import to_environment
+    from .prepare import prepare
+
+    config = _load(arguments)
+    prepare(config)
+    os.environ.update(to_environment(config))
+    command = host.command(config.worker_user)
+    sys.stdout.flush()
+    os.execv(command[0], command)  # noqa: S606  the host starts with an empty memory
+
+
+def _worker(arguments: argparse.Namespace) -> int:
+    from .worker import run
+
+    return run(_load(arguments))
+
+
+def _boundary(arguments: argparse.Namespace) -> int:
+    from . import boundary
+
+    config = _load(arguments)
+    print(*boundary.read(config.boundary_file, config.pools).networks, sep="\n")
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    import json
+
+    from . import status
+
+    document = status.read(_load(arguments).run_dir)
+    print(json.dumps(document, indent=2) if arguments.json else status.render(document))
+    return 0 if document["connected"] and not document["error"] else 1
+
+
+def _cleanup(arguments: argparse.Namespace) -> int:
+    import asyncio
+
+    from .app import clean_up
+
+    asyncio.run(clean_up(_load(arguments)))
+    return 0

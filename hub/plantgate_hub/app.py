@@ -1,0 +1,227 @@
+"""The hub's composition root: builds one node from its configuration and runs it until it is told to stop."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator
+from typing import cast
+
+from aiohttp import web
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from plantgate_shared.errors import ConfigError, KernelError, PlantgateError
+from plantgate_shared.identity.handshake import PinnedHub
+from plantgate_shared.logging import Event, get_logger
+from plantgate_shared.secret import Secret
+
+from . import keys as hub_keys
+from . import tls as hub_tls
+from .access import SnapshotAccess
+from .config import HubConfig
+from .first_request import FirstRequestGuard
+from .identity.passwords import Passwords
+from .notify import Notify
+from .opening import Opened, open_services
+from .store import Presence, SnapshotFeed
+from .tunnel.desired import hub_facts
+from .tunnel.endpoint import HubIdentity, TunnelEndpoint
+from .tunnel.enrol import EnrolmentEndpoint
+from .tunnel.probe import open_responder
+from .tunnel.registry import AgentRegistry, AgentState, Happening
+from .vpn.follower import VpnFollower
+from .vpn.reconciler import VpnDataPlane
+from .vpn.state import VpnSettings
+from .web import SERVER_OPTIONS, WebParts, build_web
+
+CERTIFICATE_CHECK = 3600.0
+"""Seconds between looks at whether the TLS certificate has to be renewed."""
+VPN_RETRY = 10.0
+"""Seconds until the VPN is tried again after the kernel refused it."""
+SHUTDOWN_SECONDS = 2.0
+"""For requests in progress; streams to devices never end by themselves."""
+
+
+async def serve(config: HubConfig) -> None:
+    """Run one node until SIGTERM or SIGINT. Raises PlantgateError when it cannot start."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with open_services(config) as opened:
+        await Node(config, opened).run(stopping)
+
+
+async def clean_up(config: HubConfig) -> None:
+    """Take the VPN's interfaces and tables away, after the hub has ended."""
+    plane = _data_plane(config, hub_keys.load_or_create(config.keys.directory), probe_port=1)
+    if (await plane.available()).possible:
+        await plane.stop()
+
+
+def _data_plane(config: HubConfig, keys: hub_keys.HubKeys, probe_port: int) -> VpnDataPlane:
+    settings = VpnSettings.of(config.vpn, config.pools, probe_port=probe_port)
+    return VpnDataPlane(settings, keys.wireguard_users.private, keys.wireguard_agents.private)
+
+
+def _derived(key: Secret, purpose: str) -> Secret:
+    """A key of its own for a purpose, from one that is kept."""
+    return Secret(HKDF(SHA256(), 32, None, purpose.encode()).derive(key.reveal()))
+
+
+class Node:
+    """One hub process. Each part is built here and knows nothing of the others but what it is given."""
+
+    def __init__(self, config: HubConfig, opened: Opened) -> None:
+        self._config = config
+        self._store = opened.store
+        self._services = opened.services
+        self._keys = opened.keys
+        self._log = get_logger(node=config.name)
+        self._tls = hub_tls.load_or_create(config, time.time())
+        self._feed = SnapshotFeed(self._store)
+        self._registry = AgentRegistry()
+        self._passwords = Passwords()
+        self._endpoint = TunnelEndpoint(
+            HubIdentity(self._keys.identity, config.name, lambda: self._tls.certificates),
+            hub_facts(config, self._keys.wireguard_agents.public),
+            lambda: self._feed.snapshot,
+            self._registry,
+            ("127.0.0.1", config.vpn.agents_port),
+            time.time,
+        )
+        self._reports: asyncio.Queue[AgentState] = asyncio.Queue(maxsize=1000)
+        self._notify = Notify()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self._passwords.close)
+            await stack.enter_async_context(self._feed.running())
+            application = self._application()
+            stack.callback(self._feed.on_update(lambda _update: self._endpoint.snapshot_changed()))
+            stack.callback(self._registry.watch(self._agent_happened))
+            probe = open_responder(self._registry.probe_key, "0.0.0.0")  # noqa: S104  nft redirects to the asked address
+            stack.callback(probe.close)
+            tasks = await stack.enter_async_context(_background())
+            tasks.create_task(self._endpoint.run(), name="tunnel: desired states")
+            tasks.create_task(self._store_reports(), name="tunnel: reports")
+            tasks.create_task(self._renew_certificate(), name="certificate")
+            tasks.create_task(self._notify.watchdog(), name="watchdog")
+            vpn_off = await self._start_vpn(tasks, probe.port)
+            await stack.enter_async_context(self._listening(application))
+            self._notify.send(f"READY=1\nSTATUS={'serving without VPN: ' + vpn_off if vpn_off else 'serving'}")
+            self._log.info(Event.STARTED, port=self._config.web.port, keys=dict(self._keys.fingerprints()))
+            await stopping.wait()
+            self._notify.send("STOPPING=1")
+            self._log.info(Event.STOPPED)
+            self._endpoint.close()
+
+    def _application(self) -> web.Application:
+        access = SnapshotAccess(self._feed, lambda: self._registry.online)
+        hub = PinnedHub(self._config.name, self._keys.identity.public)
+        enrolment = EnrolmentEndpoint(self._services.agents, hub, lambda: self._tls.certificates, time.time)
+        parts = WebParts(
+            self._config.web,
+            access,
+            self._store.credentials,
+            self._store.sessions,
+            self._registry,
+            self._store,
+            self._passwords,
+            _derived(self._keys.vault, "known browsers"),
+        )
+        return build_web(parts, [*self._endpoint.routes(), *enrolment.routes()])
+
+    @contextlib.asynccontextmanager
+    async def _listening(self, application: web.Application) -> AsyncIterator[None]:
+        settings = self._config.web
+        guard = FirstRequestGuard()
+        application.middlewares.insert(0, guard.middleware)
+        runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_SECONDS, **SERVER_OPTIONS)
+        await runner.setup()
+        watching = asyncio.create_task(guard.run(cast(web.Server, runner.server)))
+        try:
+            try:
+                site = web.TCPSite(runner, settings.listen, settings.port, ssl_context=self._tls.context)
+                await site.start()
+            except OSError as error:
+                raise ConfigError(
+                    f"cannot listen on {settings.listen} port {settings.port}: {error.strerror or error}",
+                    hint="is another program using it? web.listen and web.port choose another",
+                ) from None
+            yield
+        finally:
+            watching.cancel()
+            await runner.cleanup()
+
+    async def _start_vpn(self, tasks: asyncio.TaskGroup, probe_port: int) -> str:
+        """Start the data plane; why it is off, otherwise. Portal and proxy serve in either case."""
+        if not self._config.vpn.enabled:
+            why = "it is switched off in the configuration (vpn.enabled)"
+        else:
+            available = await VpnDataPlane.available()
+            why = "" if available.possible else str(available)
+        if why:
+            self._log.warning(Event.VPN_OFF, cause=why)
+            return why
+        tasks.create_task(self._run_vpn(probe_port), name="vpn")
+        return ""
+
+    async def _run_vpn(self, probe_port: int) -> None:
+        """Portal and proxy go on where the kernel refuses; what it refuses today it may take tomorrow."""
+        interval = self._config.vpn.verify_interval
+        while True:
+            plane = _data_plane(self._config, self._keys, probe_port)
+            try:
+                await VpnFollower(plane, self._feed, self._store, time.time, interval).run()
+            except* KernelError as errors:
+                self._log.error(Event.VPN_OFF, cause="; ".join(map(str, errors.exceptions)))
+            await asyncio.sleep(VPN_RETRY)
+
+    # --- events -----------------------------------------------------------------------------------------------------
+
+    def _agent_happened(self, happening: Happening, state: AgentState) -> None:
+        if happening is Happening.DETACHED or self._reports.full():
+            return  # a report that finds no room is made again with the next change of the agent's status
+        self._reports.put_nowait(state)
+
+    async def _store_reports(self) -> None:
+        """What agents report is kept: their boundary for the routes, when they were seen for people who look."""
+        while True:
+            state = await self._reports.get()
+            status = state.status
+            path, version = (str(status.path), status.version) if status else ("", "")
+            try:
+                await self._store.seen(Presence(state.agent, time.time(), self._config.name, path, version))
+                if status is not None:
+                    await self._services.agents.report_boundary(state.agent, status.boundary)
+            except PlantgateError as error:
+                self._log.warning(Event.REPORT_LOST, agent=state.agent, error=str(error))
+
+    async def _renew_certificate(self) -> None:
+        while True:
+            await asyncio.sleep(CERTIFICATE_CHECK)
+            try:
+                if self._tls.refresh(time.time()):
+                    self._log.info(Event.CERTIFICATE_RENEWED)
+            except PlantgateError as error:
+                self._log.error(Event.CERTIFICATE_NOT_RENEWED, error=str(error))
+
+
+@contextlib.asynccontextmanager
+async def _background() -> AsyncIterator[asyncio.TaskGroup]:
+    """Tasks that run while the block does. The first that fails ends the block and the node: systemd starts another."""
+
+    class Ended(Exception):
+        """The block is over; its tasks go with it."""
+
+    async def end() -> None:
+        raise Ended
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            yield tasks
+            tasks.create_task(end())
+    except* Ended:
+        pass

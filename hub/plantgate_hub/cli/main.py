@@ -1,0 +1,30 @@
+"""Puts the commands together; errors become one line and an exit status."""
+
+import sys
+
+import typer
+
+from plantgate_shared.errors import PlantgateError
+
+from .admin import app as admin
+from .db import app as db
+from .serve import register
+
+app = typer.Typer(
+    name="plantgate-hub",
+    help="Plantgate's hub: secure remote access to industrial plants.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(admin, name="admin")
+app.add_typer(db, name="db")
+register(app)
+
+
+def main() -> None:
+    try:
+        app()
+    except PlantgateError as error:
+        print(f"plantgate-hub: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

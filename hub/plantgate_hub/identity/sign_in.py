@@ -1,0 +1,151 @@
+"""Signing in: the shell that joins passwords, TOTP, throttling and sessions."""
+
+import math
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from plantgate_shared.errors import InvalidInput
+from plantgate_shared.secret import Secret
+
+from ..domain.model import PersonId
+from ..ports import Clock, Credentials
+from . import browsers, throttle, totp
+from .archive import SessionArchive
+from .browsers import Proved
+from .passwords import Passwords
+from .sessions import Session
+
+PENDING_SECONDS = 15 * 60.0
+MAX_PENDING = 10_000
+
+
+class WrongPassword(InvalidInput):
+    """E-mail or password is wrong: never which of the two."""
+
+
+class WrongCode(InvalidInput):
+    """The TOTP code is wrong, too old, or was used before."""
+
+
+class TooManyTries(InvalidInput):
+    http_status = 429
+
+    def __init__(self, wait: float) -> None:
+        self.seconds = math.ceil(wait)
+        super().__init__("too many tries", hint=f"try again in {self.seconds} seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    session: Session
+    token: str = field(repr=False)
+    """New value for the session cookie; empty leaves it."""
+    browser: str = field(default="", repr=False)
+    """New value for the known-browser cookie; empty leaves it."""
+
+
+def new_token() -> str:
+    """256 random bits for a cookie."""
+    return secrets.token_urlsafe(32)
+
+
+class SignIn:
+    """Password, second factor, set-up of the second factor."""
+
+    def __init__(
+        self, credentials: Credentials, passwords: Passwords, sessions: SessionArchive, cookie_key: Secret, now: Clock
+    ) -> None:
+        self._credentials = credentials
+        self._passwords = passwords
+        self.sessions = sessions
+        self._cookie_key = cookie_key
+        self._now = now
+        self._throttle = throttle.Throttle()
+        self._pending: OrderedDict[PersonId, tuple[str, float]] = OrderedDict()
+
+    async def with_password(self, email: str, password: str, address: str, browser: str, old_token: str) -> SignedIn:
+        """A new session for the right password. Raises WrongPassword, TooManyTries or Busy.
+
+        `browser` is the known-browser cookie, `old_token` the session that the browser held before: it ends.
+        """
+        account = email.strip().lower()
+        keys = throttle.password_keys(account, address, self._known(account, browser, Proved.PASSWORD))
+        self._take(keys)
+        record = await self._credentials.password_of(account)
+        stored = record.password_hash if record else ""
+        if not await self._passwords.check(password, stored) or record is None:
+            raise WrongPassword("e-mail or password is wrong")
+        self._throttle.give_back(keys)
+        if self._passwords.outdated(stored):
+            await self._credentials.replace_password_hash(record.person, await self._passwords.hash(password))
+        previous = await self.sessions.find(old_token, "")
+        if previous is not None:
+            await self.sessions.end(previous.id)
+        token = new_token()
+        session = await self.sessions.added(self.sessions.book.open(record.person, token, self._now()))
+        return SignedIn(session, token, self._remember(account, browser, Proved.PASSWORD))
+
+    async def with_totp(self, session: Session, email: str, code: str, browser: str) -> SignedIn:
+        """The session under a new token, second factor passed. Raises WrongCode or TooManyTries."""
+        account = email.strip().lower()
+        keys = throttle.totp_keys(session.person, self._known(account, browser, Proved.TWO_FACTOR))
+        self._take(keys)
+        record = await self._credentials.active_totp(session.person)
+        step = totp.matching_step(record.secret, code, self._now(), record.last_step) if record else None
+        if step is None or not await self._credentials.use_totp_step(session.person, step):
+            raise WrongCode("this code is wrong or was used before")
+        self._throttle.give_back(keys)
+        return await self._passed(session, self._remember(account, browser, Proved.TWO_FACTOR))
+
+    def pending_secret(self, person: PersonId) -> str:
+        """The secret that a person is about to set up; stays the same for a while, so that the page can be reloaded."""
+        now = self._now()
+        secret, expires = self._pending.get(person, ("", 0.0))
+        if expires <= now:
+            secret = totp.encode_secret(secrets.token_bytes(totp.SECRET_BYTES))
+            self._pending[person] = (secret, now + PENDING_SECONDS)
+            if len(self._pending) > MAX_PENDING:
+                self._pending.popitem(last=False)
+        return secret
+
+    async def confirm_totp(self, session: Session, code: str) -> SignedIn:
+        """Activate the pending secret by its first code; counts as a passed second factor."""
+        keys = throttle.totp_keys(session.person, "")
+        self._take(keys)
+        secret, expires = self._pending.get(session.person, ("", 0.0))
+        now = self._now()
+        step = totp.matching_step(secret, code, now, -1) if secret and expires > now else None
+        if step is None or not await self._credentials.activate_totp(session.person, secret, step):
+            raise WrongCode("this code is wrong; the clock of the phone may be off")
+        self._throttle.give_back(keys)
+        self._pending.pop(session.person, None)
+        await self.sessions.end_others(session.person, keep=session.id)  # from before there was a second factor
+        return await self._passed(session)
+
+    def _known(self, account: str, browser: str, proved: Proved) -> str:
+        return browsers.recognize(self._cookie_key, account, browser, proved, self._now())
+
+    def _remember(self, account: str, browser: str, proved: Proved) -> str:
+        """A new known-browser cookie, unless the browser holds one already that proves as much."""
+        if self._known(account, browser, proved):
+            return ""
+        return browsers.mint(self._cookie_key, account, proved, secrets.token_hex(16), self._now())
+
+    async def _passed(self, session: Session, browser: str = "") -> SignedIn:
+        """The second factor was passed: the first time under a new token, later the open device pages stay open."""
+        current = self.sessions.book.get(session.id)
+        if current is None:  # signed out while the code was being checked
+            raise WrongCode("the session has ended", hint="sign in again")
+        now = self._now()
+        if current.two_factor_at is not None:
+            return SignedIn(await self.sessions.refreshed(current, now), "", browser)
+        token = new_token()
+        raised = await self.sessions.added(self.sessions.book.rotate(current, token, now, two_factor_at=now))
+        await self.sessions.end(session.id)
+        return SignedIn(raised, token, browser)
+
+    def _take(self, keys: tuple[throttle.Key, ...]) -> None:
+        wait = self._throttle.take(keys, self._now())
+        if wait > 0:
+            raise TooManyTries(wait)

@@ -1,0 +1,56 @@
+"""The application services: the only way to change anything. Each checks the acting person's permission and the input.
+
+Whoever is asked about what they may not see is told that it does not exist. All changes are in the store's history
+under the acting person's name.
+"""
+
+from .agents import Agents, NewCode
+from .context import CONSOLE, HUB, Actor, Context, acting
+from .cooperations import Cooperations
+from .grants import Grants
+from .organizations import Organizations
+from .passwords import generate_password
+from .people import People, TotpEnrolment, find_person
+from .plants import Plants
+from .profiles import Profiles, RotatedProfile, Routes
+from .vpn import VpnServices
+
+
+class Services:
+    """All services over one context."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.people = People(context)
+        self.organizations = Organizations(context)
+        self.plants = Plants(context)
+        self.grants = Grants(context)
+        self.cooperations = Cooperations(context)
+        self.vpn = VpnServices(context)
+        self.agents = Agents(context)
+        self.profiles = Profiles(context)
+        self.routes = Routes(context)
+
+
+__all__ = [
+    "CONSOLE",
+    "HUB",
+    "Actor",
+    "Agents",
+    "Context",
+    "Cooperations",
+    "Grants",
+    "NewCode",
+    "Organizations",
+    "People",
+    "Plants",
+    "Profiles",
+    "RotatedProfile",
+    "Routes",
+    "Services",
+    "TotpEnrolment",
+    "VpnServices",
+    "acting",
+    "find_person",
+    "generate_password",
+]

@@ -1,0 +1,148 @@
+"""What the application services share: who acts, how they are checked, and what text they accept."""
+
+import re
+import time
+import unicodedata
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+from plantgate_shared.errors import Denied, InvalidInput, NotFound
+
+from ..domain import policy
+from ..domain.model import Organization, OrganizationId, Person, PersonId, Plant, PlantId
+from ..domain.policy import Action, Denial
+from ..domain.pools import Pools
+from ..domain.snapshot import Snapshot
+from ..store.protocol import ChangeTransaction, Store
+from .passwords import hash_password
+
+MAX_NAME = 100
+MAX_REASON = 500
+MAX_EMAIL = 254  # RFC 5321
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something: a person, or the machine's own console (`person` None), which may do everything."""
+
+    person: PersonId | None
+    name: str
+    """As the history shows it."""
+
+
+CONSOLE = Actor(None, "console")
+"""Root at the command line of a hub: whoever can read the keys and the database anyway."""
+HUB = Actor(None, "hub")
+"""The hub itself, for what agents report."""
+
+
+def acting(person: PersonId) -> Actor:
+    return Actor(person, f"person {person}")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every service works with."""
+
+    store: Store
+    pools: Pools
+    now: Callable[[], float] = time.time
+    hash_password: Callable[[str], Awaitable[str]] = hash_password
+    reserved_keys: frozenset[str] = field(default=frozenset())
+    """WireGuard public keys that are the hub's own."""
+
+    def change(self, actor: Actor) -> AbstractAsyncContextManager[ChangeTransaction]:
+        return self.store.change(actor.name)
+
+    def plant(self, snapshot: Snapshot, actor: Actor, action: Action, plant: PlantId) -> Plant:
+        """The plant, if the actor may do `action` on it. Raises NotFound where they may not even see it, or Denied."""
+        place = snapshot.plants.get(plant)
+        if place is None:
+            raise NotFound("there is no such plant")
+        if actor.person is not None:
+            now = self.now()
+            decision = policy.decide(snapshot, actor.person, action, plant, now)
+            if isinstance(decision, policy.Denied):
+                sees = policy.decide(snapshot, actor.person, Action.SEE_PLANT, plant, now)
+                if isinstance(sees, policy.Denied):
+                    raise NotFound("there is no such plant")
+                raise denied(action, decision.reason)
+        return place
+
+    def organization(
+        self, snapshot: Snapshot, actor: Actor, action: Action, organization: OrganizationId
+    ) -> Organization:
+        """The organization, if the actor may do `action` in it. Raises NotFound for strangers, or Denied."""
+        place = snapshot.organizations.get(organization)
+        if place is None:
+            raise NotFound("there is no such organization")
+        if actor.person is not None:
+            decision = policy.decide_in_organization(snapshot, actor.person, action, organization)
+            if isinstance(decision, policy.Denied):
+                if snapshot.memberships.get(actor.person, organization) is None:
+                    raise NotFound("there is no such organization")
+                raise denied(action, decision.reason)
+        return place
+
+    def platform(self, snapshot: Snapshot, actor: Actor) -> None:
+        """Raises Denied unless the actor is a cloud operator or the console."""
+        if actor.person is None:
+            return
+        decision = policy.decide_on_platform(snapshot, actor.person, Action.RUN_PLATFORM)
+        if isinstance(decision, policy.Denied):
+            raise denied(Action.RUN_PLATFORM, decision.reason)
+
+    def own_account(self, snapshot: Snapshot, actor: Actor, person: PersonId) -> Person:
+        """The person, if the actor is that person or the console. Raises NotFound."""
+        account = snapshot.people.get(person)
+        if account is None or actor.person not in (None, person):
+            raise NotFound("there is no such person")
+        return account
+
+
+def denied(action: Action, reason: Denial) -> Denied:
+    return Denied(f"you may not {action}: {reason}")
+
+
+def clean_name(text: str, what: str = "name") -> str:
+    """The text without surrounding space; one line of at most 100 characters. Raises InvalidInput."""
+    name = " ".join(text.split())
+    if not name:
+        raise InvalidInput(f"the {what} is empty")
+    if len(name) > MAX_NAME:
+        raise InvalidInput(f"the {what} is longer than {MAX_NAME} characters")
+    _refuse_invisible(name, what)
+    return name
+
+
+def clean_reason(text: str) -> str:
+    reason = " ".join(text.split())
+    if len(reason) > MAX_REASON:
+        raise InvalidInput(f"the reason is longer than {MAX_REASON} characters")
+    _refuse_invisible(reason, "reason")
+    return reason
+
+
+def clean_email(text: str) -> str:
+    """An e-mail address in the one spelling that people are known by. Raises InvalidInput."""
+    email = text.strip().lower()
+    if len(email) > MAX_EMAIL or not _EMAIL.fullmatch(email):
+        raise InvalidInput(f"{text.strip()[:80]!r} is not an e-mail address")
+    _refuse_invisible(email, "e-mail address")
+    return email
+
+
+def check_period(starts: float | None, ends: float | None, now: float) -> None:
+    """Raises InvalidInput for a time box that never opens."""
+    if ends is not None and ends <= now:
+        raise InvalidInput("the end lies in the past")
+    if starts is not None and ends is not None and ends <= starts:
+        raise InvalidInput("the end does not come after the start")
+
+
+def _refuse_invisible(text: str, what: str) -> None:
+    # Control and direction characters can make one name look like another.
+    if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn") for character in text):
+        raise InvalidInput(f"the {what} contains invisible characters")

@@ -1,0 +1,120 @@
+"""Value types to rows and back, derived from the types of their fields."""
+
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import IntEnum, StrEnum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from typing import Any
+
+from sqlalchemy import Table
+
+from ..domain.model import (
+    Agent,
+    Cooperation,
+    Device,
+    Grant,
+    Membership,
+    Organization,
+    Person,
+    Plant,
+    Profile,
+    RoutePreference,
+    Subnet,
+    VpnService,
+    WebTarget,
+)
+from ..domain.snapshot import Entity, Key, Kind
+from . import tables
+
+_TYPES: dict[Kind, type] = {
+    Kind.ORGANIZATION: Organization,
+    Kind.PERSON: Person,
+    Kind.MEMBERSHIP: Membership,
+    Kind.PLANT: Plant,
+    Kind.SUBNET: Subnet,
+    Kind.DEVICE: Device,
+    Kind.TARGET: WebTarget,
+    Kind.COOPERATION: Cooperation,
+    Kind.GRANT: Grant,
+    Kind.SERVICE: VpnService,
+    Kind.PROFILE: Profile,
+    Kind.PREFERENCE: RoutePreference,
+    Kind.AGENT: Agent,
+}
+_Convert = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """How one kind of entity is written and read."""
+
+    kind: Kind
+    table: Table
+    names: tuple[str, ...]
+    writers: tuple[_Convert, ...]
+    readers: tuple[tuple[int, _Convert], ...]
+    """Only the columns that need converting, by position."""
+
+    def encode(self, entity: Entity) -> dict[str, Any]:
+        return {name: write(getattr(entity, name)) for name, write in zip(self.names, self.writers, strict=True)}
+
+    def decode(self, row: Sequence[Any], plants: frozenset[Any] | None = None) -> Entity:
+        """The entity of a row of `columns()`; `plants` are those of a VPN service."""
+        values = list(row)
+        for position, read in self.readers:
+            values[position] = read(values[position])
+        named = dict(zip(self.names, values, strict=True))
+        if plants is not None:
+            named["plants"] = plants
+        return typing.cast(Entity, _TYPES[self.kind](**named))
+
+    def columns(self) -> list[Any]:
+        return [self.table.c[name] for name in self.names]
+
+    def key_values(self, key: Key) -> tuple[Any, ...]:
+        """The primary key's values as the columns hold them."""
+        columns = self.table.primary_key.columns
+        return tuple(column.type.python_type(part) for column, part in zip(columns, key, strict=True))
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _converters(kind: Kind, name: str, hint: Any) -> tuple[_Convert, _Convert]:
+    """(write, read) of a field by its type."""
+    members = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    plain = next(member for member in members if member is not type(None))
+    plain = getattr(plain, "__supertype__", plain)  # NewType
+    optional = len(members) > 1
+    if (kind, name) == (Kind.GRANT, "cooperation"):
+        return (lambda v: v or ""), (lambda v: v or None)
+    if typing.get_origin(plain) is tuple:
+        return (lambda v: " ".join(map(str, v))), (lambda v: tuple(IPv4Network(part) for part in v.split()))
+    if plain in (IPv4Address, IPv4Network, IPv6Address):
+        return str, plain
+    if isinstance(plain, type) and issubclass(plain, IntEnum | StrEnum):
+        base = int if issubclass(plain, IntEnum) else str
+        if optional:
+            return (lambda v: None if v is None else base(v)), (lambda v: None if v is None else plain(v))
+        return base, plain
+    return _same, bytes if plain is bytes else _same
+
+
+def _codec(kind: Kind) -> Codec:
+    value_type = _TYPES[kind]
+    hints: Mapping[str, Any] = typing.get_type_hints(value_type)
+    names = tuple(field.name for field in fields(value_type) if (kind, field.name) != (Kind.SERVICE, "plants"))
+    pairs = [_converters(kind, name, hints[name]) for name in names]
+    return Codec(
+        kind,
+        tables.BY_KIND[kind],
+        names,
+        tuple(write for write, _ in pairs),
+        tuple((position, read) for position, (_, read) in enumerate(pairs) if read is not _same),
+    )
+
+
+CODECS: dict[Kind, Codec] = {kind: _codec(kind) for kind in _TYPES}

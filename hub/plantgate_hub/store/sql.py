@@ -1,0 +1,315 @@
+"""The store on SQLAlchemy Core, for SQLite and PostgreSQL alike.
+
+Changes are strictly one after the other: each holds the write lock (SQLite) or the row of `revision` (PostgreSQL) from
+its beginning, so that it decides on the newest state, and revisions become visible in their order, without gaps.
+"""
+
+import asyncio
+import ipaddress
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import delete, insert, select, tuple_, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from plantgate_shared.errors import NotFound
+
+from ..domain.model import TargetId
+from ..domain.snapshot import ENTITY_KINDS, Change, Entity, Key, Kind, Snapshot, key_of, kind_of
+from . import tables
+from .announce import Announcements
+from .change import SqlChange
+from .engines import make_engine, parse_url, reading, translated
+from .migrate import upgrade
+from .protocol import ChangeBatch, ChangeRecord, ChangeTransaction, EnrolmentCode, Presence
+from .rows import CODECS
+from .sealing import Sealer
+from .side import SqlCodes, SqlCredentials, SqlSessions, enrolment_code
+from .statements import insert_missing, upsert
+
+CHANGES_KEPT = 100_000
+"""Revisions whose changes are kept: history for people, and how long a node may have been away without a full load."""
+_PRUNE_EVERY = 1_000
+_KEYS_AT_ONCE = 300
+"""Keys in one IN list; SQLite takes at most 32,766 values in a statement, and statements stay small."""
+
+
+async def open_store(
+    url: str, sealer: Sealer, *, migrate: bool = True, now: Callable[[], float] = time.time
+) -> "SqlStore":
+    """Connect, bring the tables up to date, and listen. Raises ConfigError or StoreUnavailable."""
+    engine = make_engine(parse_url(url))
+    try:
+        if migrate:
+            with translated():
+                await upgrade(engine)
+        store = SqlStore(engine, sealer, now)
+        await store.start()
+    except BaseException:
+        await engine.dispose()
+        raise
+    return store
+
+
+class SqlStore:
+    """`protocol.Store` on an SQL database."""
+
+    def __init__(self, engine: AsyncEngine, sealer: Sealer, now: Callable[[], float] = time.time) -> None:
+        self.engine = engine
+        self._reading = reading(engine)
+        self._sealer = sealer
+        self._now = now
+        self._writing = asyncio.Lock()
+        self._newest: Snapshot | None = None
+        self._ipv6_prefix: ipaddress.IPv6Network | None = None
+        self._announcements = Announcements(engine)
+        self.credentials = SqlCredentials(self)
+        self.sessions = SqlSessions(self)
+        self.codes = SqlCodes(self)
+
+    async def start(self) -> None:
+        await self._announcements.start()
+
+    async def close(self) -> None:
+        await self._announcements.stop()
+        await self.engine.dispose()
+
+    # Reading
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads; all of it sees one state."""
+        with translated():
+            async with self._reading.begin() as connection:
+                yield connection
+
+    async def revision(self) -> int:
+        async with self.read() as connection:
+            return await _revision(connection)
+
+    async def load_snapshot(self) -> Snapshot:
+        async with self.read() as connection:
+            return await _load(connection)
+
+    async def changes_since(self, revision: int) -> ChangeBatch | None:
+        async with self.read() as connection:
+            return await _changes_since(connection, revision)
+
+    async def history(self, limit: int = 100) -> tuple[ChangeRecord, ...]:
+        table = tables.changes
+        query = select(table).order_by(table.c.revision.desc(), table.c.position.desc()).limit(limit)
+        async with self.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return tuple(ChangeRecord(r.revision, Kind(r.kind), r.key, r.gone, r.actor, r.at) for r in reversed(rows))
+
+    def on_announcement(self, listener: Callable[[], None]) -> Callable[[], None]:
+        return self._announcements.listen(listener)
+
+    # Changing
+
+    def change(self, actor: str) -> AbstractAsyncContextManager[ChangeTransaction]:
+        return self._change(actor)
+
+    @asynccontextmanager
+    async def _change(self, actor: str) -> AsyncIterator[SqlChange]:
+        async with self._writing, self.write() as connection:
+            with translated():
+                await self._lock(connection)
+                snapshot = await self._current(connection)
+            transaction = SqlChange(connection, snapshot, self._sealer)
+            yield transaction
+            after = await self._finish(connection, transaction, snapshot, actor)
+        self._newest = after
+        if after is not snapshot:
+            self._announcements.announce()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that writes; whoever changes entities uses `change` instead."""
+        with translated():
+            connection = await self.engine.connect()
+        try:
+            with translated():
+                transaction = await connection.begin()
+            try:
+                yield connection
+            except BaseException:
+                with suppress(SQLAlchemyError, OSError):  # the connection may be what broke
+                    await transaction.rollback()
+                raise
+            with translated():
+                await transaction.commit()
+        finally:
+            await connection.close()
+
+    async def compare_and_swap(self, actor: str, old: Entity | None, new: Entity) -> bool:
+        async with self.change(actor) as change:
+            if change.snapshot.table(kind_of(new)).get(*key_of(new)) != old:
+                return False
+            change.put(new)
+            return True
+
+    async def pin_first(self, target: TargetId, sha256: str) -> str:
+        async with self.change("hub") as change:
+            current = change.snapshot.targets.get(target)
+            if current is None:
+                raise NotFound("there is no such web target")
+            if not current.pinned_sha256:
+                current = replace(current, pinned_sha256=sha256)
+                change.put(current)
+            return current.pinned_sha256
+
+    async def _lock(self, connection: AsyncConnection) -> None:
+        if connection.dialect.name == "postgresql":  # SQLite holds its one write lock since BEGIN IMMEDIATE
+            await connection.execute(select(tables.revision.c.value).with_for_update())
+
+    async def _current(self, connection: AsyncConnection) -> Snapshot:
+        known = self._newest
+        if known is not None:
+            batch = await _changes_since(connection, known.revision)
+            if batch is not None:
+                return known.apply(batch.changes, batch.revision) if batch.changes else known
+        return await _load(connection)
+
+    async def _finish(
+        self, connection: AsyncConnection, transaction: SqlChange, before: Snapshot, actor: str
+    ) -> Snapshot:
+        changes = transaction.changes()
+        if not changes:
+            return before
+        revision = before.revision + 1
+        with translated():
+            await transaction.write_entities()
+            await connection.execute(update(tables.revision).values(value=revision))
+            await connection.execute(insert(tables.changes), _change_rows(changes, revision, actor, self._now()))
+            if revision % _PRUNE_EVERY == 0:
+                await connection.execute(
+                    delete(tables.changes).where(tables.changes.c.revision <= revision - CHANGES_KEPT)
+                )
+            await self._announcements.notify(connection, revision)
+        return replace(transaction.snapshot, revision=revision)
+
+    # Beside the snapshot
+
+    async def enrolment_code(self, lookup_id: str) -> EnrolmentCode | None:
+        table = tables.enrolment_codes
+        async with self.read() as connection:
+            row = (await connection.execute(select(table).where(table.c.lookup_id == lookup_id))).one_or_none()
+        return None if row is None else enrolment_code(row, self._sealer)
+
+    async def seen(self, presence: Presence) -> None:
+        values = {name: getattr(presence, name) for name in ("agent", "last_seen", "node", "path", "version")}
+        async with self.write() as connection:
+            with translated():
+                await upsert(connection, tables.presences, [values])
+
+    async def presences(self) -> tuple[Presence, ...]:
+        async with self.read() as connection:
+            rows = (await connection.execute(select(tables.presences))).all()
+        return tuple(Presence(r.agent, r.last_seen, r.node, r.path, r.version) for r in rows)
+
+    async def ipv6_prefix(self) -> ipaddress.IPv6Network:
+        if self._ipv6_prefix is None:
+            global_id = int.from_bytes(os.urandom(5), "big")  # RFC 4193: fd, 40 random bits
+            proposed = ipaddress.IPv6Network(((0xFD << 120) | (global_id << 80), 48))
+            self._ipv6_prefix = ipaddress.IPv6Network(await self._setting("ipv6 prefix", str(proposed)))
+        return self._ipv6_prefix
+
+    async def _setting(self, name: str, proposed: str) -> str:
+        """The value of the setting; the proposed one when there is none yet."""
+        table = tables.settings
+        query = select(table.c.value).where(table.c.name == name)
+        async with self.read() as connection:
+            value = (await connection.execute(query)).scalar_one_or_none()
+        if value is not None:
+            return str(value)
+        async with self.write() as connection:
+            with translated():
+                await insert_missing(connection, table, {"name": name, "value": proposed})
+                return str((await connection.execute(query)).scalar_one())
+
+    @property
+    def sealer(self) -> Sealer:
+        return self._sealer
+
+
+async def _revision(connection: AsyncConnection) -> int:
+    return int((await connection.execute(select(tables.revision.c.value))).scalar_one())
+
+
+async def _load(connection: AsyncConnection) -> Snapshot:
+    revision = await _revision(connection)
+    entities: list[Entity] = []
+    for kind in ENTITY_KINDS:
+        entities += await _entities(connection, kind)
+    return await asyncio.to_thread(Snapshot.of, entities, revision)  # a second or so at full size
+
+
+async def _entities(connection: AsyncConnection, kind: Kind, keys: Iterable[Key] | None = None) -> list[Entity]:
+    """All entities of the kind, or those of the keys."""
+    codec = CODECS[kind]
+    query = select(*codec.columns())
+    assigned = select(tables.service_plants)
+    if keys is not None:
+        columns = list(codec.table.primary_key.columns)
+        values = [codec.key_values(key) for key in keys]
+        if len(columns) == 1:
+            query = query.where(columns[0].in_([value[0] for value in values]))
+            assigned = assigned.where(tables.service_plants.c.service.in_([value[0] for value in values]))
+        else:
+            query = query.where(tuple_(*columns).in_(values))
+    rows = (await connection.execute(query)).all()
+    if kind is not Kind.SERVICE:
+        return [codec.decode(row) for row in rows]
+    plants: dict[str, set[str]] = {}
+    for row in await connection.execute(assigned):
+        plants.setdefault(row.service, set()).add(row.plant)
+    return [codec.decode(row, frozenset(plants.get(row.id, ()))) for row in rows]
+
+
+async def _changes_since(connection: AsyncConnection, revision: int) -> ChangeBatch | None:
+    current = await _revision(connection)
+    if current == revision:
+        return ChangeBatch(current)
+    table = tables.changes
+    query = select(table.c.revision, table.c.kind, table.c.key).where(table.c.revision > revision)
+    rows = (await connection.execute(query.order_by(table.c.revision, table.c.position))).all()
+    if current < revision or not rows or rows[0].revision != revision + 1:
+        return None  # pruned, or another database than before
+    keys: dict[Kind, dict[Key, None]] = {}
+    for row in rows:
+        keys.setdefault(Kind(row.kind), {})[tuple(row.key.split("/"))] = None
+    changes: list[Change] = []
+    for kind in Kind:
+        changes += await _changes_of(connection, kind, list(keys.get(kind, ())))
+    return ChangeBatch(current, tuple(changes))
+
+
+async def _changes_of(connection: AsyncConnection, kind: Kind, keys: list[Key]) -> list[Change]:
+    if kind is Kind.SESSION:
+        return [Change(kind, key) for key in keys]
+    present: dict[Key, Entity] = {}
+    for start in range(0, len(keys), _KEYS_AT_ONCE):
+        for entity in await _entities(connection, kind, keys[start : start + _KEYS_AT_ONCE]):
+            present[key_of(entity)] = entity
+    return [Change(kind, key, present.get(key)) for key in keys]
+
+
+def _change_rows(changes: Sequence[Change], revision: int, actor: str, at: float) -> list[dict[str, Any]]:
+    return [
+        {
+            "revision": revision,
+            "position": position,
+            "kind": str(change.kind),
+            "key": "/".join(change.key),
+            "gone": change.value is None,
+            "actor": actor,
+            "at": at,
+        }
+        for position, change in enumerate(changes)
+    ]

@@ -1,0 +1,25 @@
+"""Statements that SQLite and PostgreSQL both know, but SQLAlchemy spells per dialect."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+async def upsert(connection: AsyncConnection, table: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert the rows, or give the rows of their keys these values."""
+    statement = _insert(connection)(table)
+    keys = [column.name for column in table.primary_key.columns]
+    others = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=others), rows)
+
+
+async def insert_missing(connection: AsyncConnection, table: Any, row: dict[str, Any]) -> None:
+    keys = [column.name for column in table.primary_key.columns]
+    await connection.execute(_insert(connection)(table).values(row).on_conflict_do_nothing(index_elements=keys))
+
+
+def _insert(connection: AsyncConnection) -> Any:
+    return postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert

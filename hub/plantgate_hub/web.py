@@ -1,0 +1,153 @@
+"""The hub's HTTPS site as one application: portal, device hosts, and where the agents' endpoints are mounted."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from plantgate_shared.logging import Event, get_logger
+from plantgate_shared.secret import Secret
+
+from .config import Web
+from .domain.snapshot import Change
+from .identity.archive import SessionArchive
+from .identity.passwords import Passwords
+from .identity.sessions import SessionBook, SessionPolicy
+from .identity.sign_in import SignIn
+from .portal.handlers import Portal
+from .portal.pages import Pages
+from .ports import Access, CertificatePins, Clock, Credentials, SessionRecords, Streams
+from .proxy.forward import DeviceResponse
+from .proxy.handover import HOST, Codes
+from .proxy.site import DeviceSite
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+SERVER_OPTIONS: dict[str, Any] = {
+    "auto_decompress": False,  # bodies go to devices as they came
+    "max_line_size": 16 * 1024,
+    "max_field_size": 16 * 1024,  # pages of devices collect cookies
+    "max_headers": 200,
+    "keepalive_timeout": 75.0,
+    "lingering_time": 2.0,
+    "handler_cancellation": True,  # a browser that goes away frees its device connection at once
+    "access_log": None,  # addresses and paths belong into the audit, not into the log
+}
+"""For `aiohttp.web.AppRunner(app, **SERVER_OPTIONS)`."""
+
+MAX_FORM_BYTES = 64 * 1024
+TIDY_SECONDS = 60.0
+SESSIONS: web.AppKey[SessionArchive] = web.AppKey("sessions", SessionArchive)
+"""The application's sessions."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebParts:
+    """What the site is made from."""
+
+    config: Web
+    access: Access
+    credentials: Credentials
+    sessions: SessionRecords
+    streams: Streams
+    pins: CertificatePins
+    passwords: Passwords
+    browser_key: Secret
+    """Signs the known-browser cookie; losing it only means that browsers are strangers once more."""
+    session_policy: SessionPolicy = SessionPolicy()
+    now: Clock = time.time
+
+
+def build_web(parts: WebParts, agent_routes: list[web.RouteDef] | None = None) -> web.Application:
+    """The application. `agent_routes` (the tunnel and enrolment) answer on every host name but the devices'."""
+    book = SessionBook(parts.session_policy)
+    sessions = SessionArchive(parts.sessions, book, parts.now)
+    codes = Codes()
+    pages = Pages(parts.config)
+    site = DeviceSite(
+        parts.config, parts.access, sessions, codes, parts.streams, parts.pins, pages.device_problem, parts.now
+    )
+    book.on_end = lambda _: site.live.recheck()
+    sign_in = SignIn(parts.credentials, parts.passwords, sessions, parts.browser_key, parts.now)
+    portal = Portal(pages, parts.access, sign_in, codes, parts.streams, parts.now, site.origin_of)
+
+    app = web.Application(
+        client_max_size=MAX_FORM_BYTES, middlewares=[_by_host(parts.config, site, agent_routes or [])]
+    )
+    app[SESSIONS] = sessions
+    app.add_routes(portal.routes())
+    app.add_routes(agent_routes or [])
+    app.on_response_prepare.append(_finish_head)
+    app.cleanup_ctx.append(_background(site, sessions, parts))
+    return app
+
+
+def host_name(header: str) -> str:
+    """The host of a Host header, lower case, without port and final dot."""
+    host, colon, port = header.rpartition(":")
+    name = host if colon and port.isdigit() else header
+    return name.lower().removesuffix(".")
+
+
+def _by_host(config: Web, site: DeviceSite, agent_routes: list[web.RouteDef]) -> Any:
+    portal = config.portal_host.lower()
+    suffix = "." + config.devices_domain.lower()
+    agent_paths = frozenset(route.path for route in agent_routes)
+
+    @web.middleware
+    async def dispatch(request: web.Request, handler: Handler) -> web.StreamResponse:
+        name = host_name(request.headers.get("Host", ""))
+        if name.endswith(suffix) and HOST.fullmatch(label := name.removesuffix(suffix)):
+            return await site.handle(request, label)
+        if request.path in agent_paths or name == portal:
+            return await _answer(request, handler)
+        return web.Response(status=421, text="This server has no site of that name.\n")
+
+    return dispatch
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The portal's answer; a mistake of ours is logged without the request's contents."""
+    try:
+        return await handler(request)
+    except web.HTTPException:
+        raise
+    except Exception:
+        get_logger().exception(Event.REQUEST_FAILED, method=request.method, path=request.path)
+        return web.Response(status=500, text="Something went wrong in the hub. It has been logged.\n")
+
+
+async def _finish_head(_request: web.Request, response: web.StreamResponse) -> None:
+    if isinstance(response, DeviceResponse):
+        response.keep_exact()
+    else:
+        response.headers.popall("Server", None)
+
+
+def _background(
+    site: DeviceSite, sessions: SessionArchive, parts: WebParts
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    def changed(changes: Sequence[Change]) -> None:
+        sessions.follow(changes)
+        site.live.recheck()
+
+    async def run(_app: web.Application) -> AsyncIterator[None]:
+        unwatch = parts.access.watch(changed)
+        tasks = [asyncio.create_task(site.live.run()), asyncio.create_task(_tidy(sessions))]
+        yield
+        unwatch()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await sessions.tidy()
+
+    return run
+
+
+async def _tidy(sessions: SessionArchive) -> None:
+    while True:
+        await asyncio.sleep(TIDY_SECONDS)
+        await sessions.tidy()

@@ -1,0 +1,1 @@
+"""The edge agent as a whole: real processes, real packets, against a small hub of the tests' own."""

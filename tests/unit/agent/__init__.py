@@ -1,0 +1,1 @@
+"""The edge agent's pure parts, one file each."""
