@@ -39,7 +39,7 @@ from .limits import (
     Limits,
 )
 from .outbox import Outbox
-from .role import Role
+from .role import Role as Role  # part of what this module offers
 from .states import MAY_RECEIVE_DATA, MAY_SEND_DATA, StreamEvent, StreamState
 from .stream import StreamRecord
 
