@@ -20,6 +20,7 @@ from . import keys as hub_keys
 from . import tls as hub_tls
 from .access import SnapshotAccess
 from .config import HubConfig
+from .domain.model import AgentId
 from .first_request import FirstRequestGuard
 from .identity.passwords import Passwords
 from .notify import Notify
@@ -32,6 +33,7 @@ from .tunnel.probe import open_responder
 from .tunnel.registry import AgentRegistry, AgentState, Happening
 from .vpn.follower import VpnFollower
 from .vpn.reconciler import VpnDataPlane
+from .vpn.revival import Revival
 from .vpn.state import VpnSettings
 from .web import SERVER_OPTIONS, WebParts, build_web
 
@@ -173,11 +175,19 @@ class Node:
         interval = self._config.vpn.verify_interval
         while True:
             plane = _data_plane(self._config, self._keys, probe_port)
+            follower = VpnFollower(plane, self._feed, self._store, time.time, interval)
+            revival = Revival(plane, self._registry.states, self._wireguard_key, time.time)
             try:
-                await VpnFollower(plane, self._feed, self._store, time.time, interval).run()
+                async with asyncio.TaskGroup() as parts:
+                    parts.create_task(follower.run())
+                    parts.create_task(revival.run())
             except* KernelError as errors:
                 self._log.error(Event.VPN_OFF, cause="; ".join(map(str, errors.exceptions)))
             await asyncio.sleep(VPN_RETRY)
+
+    def _wireguard_key(self, agent: AgentId) -> str | None:
+        found = self._feed.snapshot.agents.get(agent)
+        return found.wireguard_key if found else None
 
     # --- events -----------------------------------------------------------------------------------------------------
 
