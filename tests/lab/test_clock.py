@@ -9,7 +9,8 @@ from tests.eventually import eventually
 
 from .initiation import initiation
 from .lab import Lab
-from .product import HUB_ADDRESS, Product
+from .product import Product
+from .topology import HUB_ADDRESS
 from .world import World
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
