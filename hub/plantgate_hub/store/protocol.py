@@ -131,6 +131,9 @@ class ChangeTransaction(Protocol):
 
     def remove(self, entity: Entity) -> None: ...
 
+    def changes(self) -> tuple[Change, ...]:
+        """What changed so far, each key once."""
+
     async def counter(self, name: Counter) -> int:
         """The last value set; 0 at first."""
 
