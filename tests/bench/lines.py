@@ -9,8 +9,9 @@ import contextlib
 import json
 import statistics
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from tests.eventually import eventually
 from tests.lab.hosts import ROOT
@@ -19,6 +20,7 @@ from tests.lab.product import Product
 from tests.lab.world import World
 
 from . import plain_hops
+from .registry import Figure
 
 DEVICE = "192.168.1.10"
 PORT = 5001
@@ -31,6 +33,14 @@ table ip firewall {
 }
 """
 """A plant's firewall that lets no UDP through, on the gateway's uplink; no table of the product."""
+
+TRACKING = """
+table ip tracking {
+    map same { type ipv4_addr : interval ipv4_addr; flags interval; elements = { 192.168.1.0/24 : 192.168.1.0/24 } }
+    chain translate { type nat hook %s; }
+    chain forward { type filter hook forward priority filter; ct state established,related accept; }
+}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +60,20 @@ class Line:
         """Bytes a second of one TCP connection, device to technician."""
         return self.measure("pull", seconds)["bytes_per_second"]
 
-    def round_trip(self, seconds: float) -> float:
-        """Median seconds of a round trip of one byte over TCP."""
-        return self.measure("rtt", seconds)["median"]
+    def round_trips(self, seconds: float) -> tuple[float, float]:
+        """Seconds of a round trip of one byte over TCP: the median, and the tenth that waited least."""
+        measured = self.measure("rtt", seconds)
+        return measured["median"], measured["quiet"]
 
 
 @contextlib.contextmanager
-def plain_line(name: str) -> Iterator[Line]:
-    """Two WireGuard hops, no Plantgate."""
+def plain_line(name: str, *, tracking: bool = False) -> Iterator[Line]:
+    """Two WireGuard hops, no Plantgate; with `tracking`, what any router that translates addresses does as well."""
     with Lab.up("bare", name=name, with_devices=False) as lab:
         plain_hops.connect(lab)
+        if tracking:
+            lab["hub"].nft(TRACKING % 'prerouting priority dstnat; iifname "wgu" dnat ip prefix to ip daddr map @same')
+            lab["gateway"].nft(TRACKING % 'postrouting priority srcnat; iifname "wgh" masquerade')
         yield _serving(lab)
 
 
@@ -99,38 +113,35 @@ async def _set_up(lab: Lab, path: str) -> None:
     await eventually(lambda: technician.ping(DEVICE), READY)
 
 
-def pairs(count: int, ours: Callable[[], float], baseline: Callable[[], float]) -> list[tuple[float, float]]:
-    """`count` measurements of each, one of each at a time; which comes first alternates, so that drift cancels out."""
-    ours(), baseline()  # warm up
+T = TypeVar("T")
+
+
+def turns(count: int, *measures: Callable[[], T]) -> list[tuple[T, ...]]:
+    """`count` rounds of one measurement each; who begins goes around, so that drift of the machine cancels out."""
+    for measure in measures:
+        measure()  # warm up
     found = []
     for number in range(count):
-        if number % 2:
-            second, first = baseline(), ours()
-        else:
-            first, second = ours(), baseline()
-        found.append((first, second))
+        results: dict[int, T] = {}
+        for position in range(len(measures)):
+            index = (position + number) % len(measures)
+            results[index] = measures[index]()
+        found.append(tuple(results[index] for index in range(len(measures))))
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """What interleaved pairs come to: medians, and the median and spread of the ratios of the pairs."""
-
-    value: float
-    baseline: float
-    ratio: float
-    ratio_spread: tuple[float, float]
-    """First and third quartile."""
-    pairs: int
-
-    @classmethod
-    def of(cls, found: list[tuple[float, float]], scale: float = 1.0) -> "Compared":
-        ratios = [ours / base for ours, base in found]
-        first, middle, third = statistics.quantiles(ratios, n=4, method="inclusive")
-        return cls(
-            statistics.median(ours for ours, _ in found) * scale,
-            statistics.median(base for _, base in found) * scale,
-            middle,
-            (first, third),
-            len(found),
-        )
+def compared(name: str, found: Iterable[tuple[float, float]], unit: str, scale: float, **bound: Any) -> Figure:
+    """The figure of (ours, baseline) pairs: medians, and the median and quartiles of the ratios of the pairs."""
+    ours, base = zip(*found, strict=True)
+    ratios = [one / other for one, other in zip(ours, base, strict=True)]
+    first, middle, third = statistics.quantiles(ratios, n=4, method="inclusive")
+    return Figure.compared(
+        name,
+        statistics.median(ours) * scale,
+        unit,
+        baseline=statistics.median(base) * scale,
+        ratio=middle,
+        ratio_quartiles=[first, third],
+        pairs=len(ratios),
+        **bound,
+    )
