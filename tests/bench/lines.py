@@ -6,15 +6,15 @@ Each is a lab of the `bare` topology: `product_line` runs the real hub and agent
 
 import asyncio
 import contextlib
-import json
+import socket
 import statistics
-import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 from tests.eventually import eventually
-from tests.lab.hosts import ROOT
 from tests.lab.lab import Lab
 from tests.lab.product import Product
 from tests.lab.world import World
@@ -24,6 +24,8 @@ from .registry import Figure
 
 DEVICE = "192.168.1.10"
 PORT = 5001
+TIMEOUT = 10.0
+PULL_WARM = 0.15
 READY = 60.0
 """Seconds until a path is there; the machine may be busy."""
 NO_UDP = """
@@ -49,21 +51,52 @@ class Line:
 
     lab: Lab
 
-    def measure(self, what: str, seconds: float) -> dict[str, float]:
-        """`pull` or `rtt` of tests.bench.transfer from the technician's host."""
-        command = [sys.executable, "-m", "tests.bench.transfer", what, DEVICE, str(PORT), str(seconds)]
-        done = self.lab["tech"].run(command, cwd=ROOT, timeout=seconds + 30)
-        measured: dict[str, float] = json.loads(done.stdout)
-        return measured
+    @contextlib.contextmanager
+    def connected(self, what: str) -> Iterator[socket.socket]:
+        """A TCP connection from the technician's host to the device's server: it sends (`pull`) or answers (`echo`)."""
+        with self.lab["tech"].network():
+            connection = socket.create_connection((DEVICE, PORT), timeout=TIMEOUT)
+        with connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(what.encode())
+            yield connection
 
-    def pull(self, seconds: float) -> float:
-        """Bytes a second of one TCP connection, device to technician."""
-        return self.measure("pull", seconds)["bytes_per_second"]
 
-    def round_trips(self, seconds: float) -> tuple[float, float]:
-        """Seconds of a round trip of one byte over TCP: the median, and the tenth that waited least."""
-        measured = self.measure("rtt", seconds)
-        return measured["median"], measured["quiet"]
+def pull(connection: socket.socket, seconds: float) -> float:
+    """Bytes a second, once what piled up while nobody read is gone and TCP has found its pace again."""
+    buffer = bytearray(1 << 18)
+    warm = time.monotonic() + PULL_WARM
+    while time.monotonic() < warm:
+        connection.recv_into(buffer)
+    start, received = time.monotonic(), 0
+    while (now := time.monotonic()) < start + seconds:
+        received += connection.recv_into(buffer)
+    return received / (now - start)
+
+
+def round_trip(connection: socket.socket, count: int) -> float:
+    """Median seconds of `count` round trips of one byte."""
+    taken = []
+    for _ in range(count):
+        start = time.perf_counter()
+        connection.sendall(b"x")
+        connection.recv(16)
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+def pulls(*lines: Line, rounds: int = 24, seconds: float = 0.5) -> list[tuple[float, ...]]:
+    """Bytes a second along each line, in turns."""
+    with contextlib.ExitStack() as stack:
+        open_ones = [stack.enter_context(line.connected("pull")) for line in lines]
+        return turns(rounds, *(partial(pull, connection, seconds) for connection in open_ones))
+
+
+def round_trips(*lines: Line, rounds: int = 300, count: int = 15) -> list[tuple[float, ...]]:
+    """Seconds of a round trip along each line. Turns are so short that other programs' load hits all lines alike."""
+    with contextlib.ExitStack() as stack:
+        open_ones = [stack.enter_context(line.connected("echo")) for line in lines]
+        return turns(rounds, *(partial(round_trip, connection, count) for connection in open_ones))
 
 
 @contextlib.contextmanager
@@ -113,16 +146,13 @@ async def _set_up(lab: Lab, path: str) -> None:
     await eventually(lambda: technician.ping(DEVICE), READY)
 
 
-T = TypeVar("T")
-
-
-def turns(count: int, *measures: Callable[[], T]) -> list[tuple[T, ...]]:
-    """`count` rounds of one measurement each; who begins goes around, so that drift of the machine cancels out."""
+def turns(rounds: int, *measures: Callable[[], float]) -> list[tuple[float, ...]]:
+    """Rounds of one measurement each; who begins goes around, so that drift of the machine cancels out."""
     for measure in measures:
         measure()  # warm up
     found = []
-    for number in range(count):
-        results: dict[int, T] = {}
+    for number in range(rounds):
+        results = {}
         for position in range(len(measures)):
             index = (position + number) % len(measures)
             results[index] = measures[index]()
@@ -130,7 +160,7 @@ def turns(count: int, *measures: Callable[[], T]) -> list[tuple[T, ...]]:
     return found
 
 
-def compared(name: str, found: Iterable[tuple[float, float]], unit: str, scale: float, **bound: Any) -> Figure:
+def compared(name: str, found: Iterable[tuple[float, ...]], unit: str, scale: float, **bound: Any) -> Figure:
     """The figure of (ours, baseline) pairs: medians, and the median and quartiles of the ratios of the pairs."""
     ours, base = zip(*found, strict=True)
     ratios = [one / other for one, other in zip(ours, base, strict=True)]
