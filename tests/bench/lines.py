@@ -9,12 +9,14 @@ import contextlib
 import socket
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from tests.eventually import eventually
+from tests.lab.hosts import MARK
 from tests.lab.lab import Lab
 from tests.lab.product import Product
 from tests.lab.world import World
@@ -22,10 +24,11 @@ from tests.lab.world import World
 from . import plain_hops
 from .registry import Figure
 
+T = TypeVar("T")
 DEVICE = "192.168.1.10"
 PORT = 5001
 TIMEOUT = 10.0
-PULL_WARM = 0.15
+PULL_WARM = 0.4
 READY = 60.0
 """Seconds until a path is there; the machine may be busy."""
 NO_UDP = """
@@ -62,16 +65,46 @@ class Line:
             yield connection
 
 
-def pull(connection: socket.socket, seconds: float) -> float:
-    """Bytes a second, once what piled up while nobody read is gone and TCP has found its pace again."""
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """What one connection moved."""
+
+    rate: float
+    """Bytes a second."""
+    cost: float
+    """Seconds of processor time a byte, of all processes on the line's hosts together."""
+
+
+def pull(connection: socket.socket, tasks: Sequence[Path], seconds: float) -> Pull:
+    """Measure once what piled up while nobody read is gone and TCP has found its pace again."""
     buffer = bytearray(1 << 18)
     warm = time.monotonic() + PULL_WARM
     while time.monotonic() < warm:
         connection.recv_into(buffer)
-    start, received = time.monotonic(), 0
+    before, start, received = _processor_time(tasks), time.monotonic(), 0
     while (now := time.monotonic()) < start + seconds:
         received += connection.recv_into(buffer)
-    return received / (now - start)
+    return Pull(received / (now - start), (_processor_time(tasks) - before) / received)
+
+
+def _tasks(lab: Lab) -> list[Path]:
+    """The folders of all threads of the lab's processes."""
+    mark = f"{MARK}={lab.name}".encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (process / "environ").read_bytes().split(b"\0"):
+                found.append(process / "task")
+    return found
+
+
+def _processor_time(tasks: Sequence[Path]) -> float:
+    """Seconds that the processes have run; the kernel's work on their packets is done in their name."""
+    total = 0
+    for folder in tasks:
+        with contextlib.suppress(OSError):
+            total += sum(int((thread / "schedstat").read_text().split()[0]) for thread in folder.iterdir())
+    return total / 1e9
 
 
 def round_trip(connection: socket.socket, count: int) -> float:
@@ -85,11 +118,22 @@ def round_trip(connection: socket.socket, count: int) -> float:
     return statistics.median(taken)
 
 
-def pulls(*lines: Line, rounds: int = 24, seconds: float = 0.5) -> list[tuple[float, ...]]:
-    """Bytes a second along each line, in turns."""
+def pulls(*lines: Line, rounds: int = 8, seconds: float = 2.5) -> list[tuple[Pull, ...]]:
+    """Transfers along each line, in turns."""
     with contextlib.ExitStack() as stack:
         open_ones = [stack.enter_context(line.connected("pull")) for line in lines]
-        return turns(rounds, *(partial(pull, connection, seconds) for connection in open_ones))
+        tasks = [_tasks(line.lab) for line in lines]
+        return turns(rounds, *(partial(pull, *one, seconds) for one in zip(open_ones, tasks, strict=True)))
+
+
+def transfer_figures(name: str, found: Sequence[tuple[Pull, ...]], at_least: float) -> Iterator[Figure]:
+    """Throughput, and the processor time behind it: on a machine that others use as well, the steadier figure.
+
+    The bound of the second is the same bound: where processors are the limit, throughput is one over their time.
+    """
+    yield compared(name, [(one.rate, other.rate) for one, other in found], "Mbit/s", 8e-6, at_least=at_least)
+    costs = [(one.cost, other.cost) for one, other in found]
+    yield compared(f"{name}: processor time", costs, "ms/MB", 1e9, at_most=1 / at_least)
 
 
 def round_trips(*lines: Line, rounds: int = 300, count: int = 15) -> list[tuple[float, ...]]:
@@ -146,13 +190,13 @@ async def _set_up(lab: Lab, path: str) -> None:
     await eventually(lambda: technician.ping(DEVICE), READY)
 
 
-def turns(rounds: int, *measures: Callable[[], float]) -> list[tuple[float, ...]]:
+def turns(rounds: int, *measures: Callable[[], T]) -> list[tuple[T, ...]]:
     """Rounds of one measurement each; who begins goes around, so that drift of the machine cancels out."""
     for measure in measures:
         measure()  # warm up
     found = []
     for number in range(rounds):
-        results = {}
+        results: dict[int, T] = {}
         for position in range(len(measures)):
             index = (position + number) % len(measures)
             results[index] = measures[index]()
