@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.eventually import eventually
-from tests.lab.hosts import MARK
 from tests.lab.lab import Lab
 from tests.lab.product import Product
+from tests.lab.state import MARK
 from tests.lab.world import World
 
 from . import plain_hops
