@@ -8,7 +8,13 @@ import sys
 from enum import StrEnum
 from typing import Any
 
-import structlog
+_without = "rich" not in sys.modules
+if _without:  # structlog would load it (an eighth of the hub's start) for tracebacks, which are rendered plainly here
+    sys.modules["rich"] = None  # type: ignore[assignment]
+import structlog  # noqa: E402
+
+if _without:
+    del sys.modules["rich"]
 
 
 class Event(StrEnum):

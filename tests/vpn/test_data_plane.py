@@ -33,6 +33,18 @@ async def test_each_person_reaches_the_plant_they_chose_and_the_other_by_its_ali
     assert await one.ping(DEVICE) > 0
 
 
+async def test_only_what_is_inside_the_tunnels_is_tracked(world: World) -> None:
+    """WireGuard's own datagrams take no entry of the table; the flows inside, which need their translation, do."""
+    person, hub = world.people["tech1"], world.lab["hub"]
+    await world.let("tech1", "north")
+    hub.run(["conntrack", "-D", "-p", "udp", "--dport", "51820"], check=False)
+    await eventually(lambda: person.device_name(DEVICE, timeout=2))
+    tracked = hub.run(["conntrack", "-L"]).stdout
+    assert f"dst={DEVICE}" in tracked
+    assert "=51820" not in tracked
+    assert "=51821" not in tracked
+
+
 async def test_the_next_connection_after_a_switch_goes_to_the_other_plant(world: World) -> None:
     person = world.people["tech1"]
     await world.let("tech1", "north", aliases=("south",))
