@@ -54,10 +54,24 @@ class ProcessRef:
                 return
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
+            _end_entrances(self.pid)
             if not select.select([handle], [], [], UNFINISHED_GRACE)[0]:
                 raise LabError(f"process {self.pid} did not end within {UNFINISHED_GRACE:.0f} s of SIGKILL")
         finally:
             os.close(handle)
+
+
+def _end_entrances(holder: int) -> None:
+    """End each `nsenter` into a host that is being killed.
+
+    One stops itself when its command is stopped, and then never collects it: the kernel waits for that, and the host
+    could not end.
+    """
+    entrance = ["nsenter", "-t", str(holder)]
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")[:3] == entrance:
+                os.kill(int(folder.name), signal.SIGKILL)
 
 
 def _start_time(pid: int) -> int:
@@ -169,12 +183,11 @@ def names() -> list[str]:
     up = []
     for folder in sorted(BASE.iterdir()):
         state = LabState(folder.name)
-        if folder.name.startswith("."):
-            _bury(state)
-        elif state.is_up:
+        if not folder.name.startswith(".") and state.is_up:
             up.append(folder.name)
-        else:
-            state.remove()
+            continue
+        with contextlib.suppress(LabError):  # what cannot be cleared away is nobody's who asks for another lab
+            _bury(state) if folder.name.startswith(".") else state.remove()
     return up
 
 
