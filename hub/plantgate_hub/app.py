@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import os
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -11,7 +13,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from plantgate_shared.errors import ConfigError, KernelError, PlantgateError
+from plantgate_shared.errors import KernelError, PlantgateError
 from plantgate_shared.identity.handshake import PinnedHub
 from plantgate_shared.logging import Event, get_logger
 from plantgate_shared.secret import Secret
@@ -108,8 +110,9 @@ class Node:
             tasks.create_task(self._store_reports(), name="tunnel: reports")
             tasks.create_task(self._renew_certificate(), name="certificate")
             tasks.create_task(self._notify.watchdog(), name="watchdog")
-            vpn_off = await self._start_vpn(tasks, probe.port)
+            # Listening comes first: beside a node that runs already, this one ends here and leaves its VPN alone.
             await stack.enter_async_context(self._listening(application))
+            vpn_off = await self._start_vpn(tasks, probe.port)
             self._notify.send(f"READY=1\nSTATUS={'serving without VPN: ' + vpn_off if vpn_off else 'serving'}")
             self._log.info(Event.STARTED, port=self._config.web.port, keys=dict(self._keys.fingerprints()))
             await stopping.wait()
@@ -146,9 +149,9 @@ class Node:
                 site = web.TCPSite(runner, settings.listen, settings.port, ssl_context=self._tls.context)
                 await site.start()
             except OSError as error:
-                raise ConfigError(
-                    f"cannot listen on {settings.listen} port {settings.port}: {error.strerror or error}",
-                    hint="is another program using it? web.listen and web.port choose another",
+                cause = os.strerror(error.errno) if error.errno else str(error)
+                raise KernelError(
+                    f"cannot listen on {settings.listen} port {settings.port}: {cause}", hint=_listen_hint(error)
                 ) from None
             yield
         finally:
@@ -219,9 +222,22 @@ async def _background() -> AsyncIterator[asyncio.TaskGroup]:
     async def end() -> None:
         raise Ended
 
+    told: list[BaseException] = []
     try:
         async with asyncio.TaskGroup() as tasks:
             yield tasks
             tasks.create_task(end())
     except* Ended:
         pass
+    except* PlantgateError as errors:
+        told += errors.exceptions
+    if told:  # outside of `except*`, which would wrap it again: a person gets the one line
+        raise told[0]
+
+
+def _listen_hint(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "another program, perhaps this hub itself, has it; web.listen and web.port choose another"
+    if error.errno == errno.EACCES:
+        return "ports below 1024 need root or CAP_NET_BIND_SERVICE; web.port chooses another"
+    return "web.listen must be an address of this host"

@@ -48,8 +48,9 @@ class Event(StrEnum):
 
 def configure(level: str = "info", *, json: bool | None = None) -> None:
     """Set logging up for the process; `json=None` means JSON unless standard error is a terminal."""
-    as_json = not sys.stderr.isatty() if json is None else json
-    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=True)
+    terminal = sys.stderr.isatty()
+    as_json = not terminal if json is None else json
+    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=terminal)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -29,7 +29,8 @@ async def available() -> Availability:
 
 
 def _obstacles() -> tuple[str, ...]:
-    checks = (_rights(), _tools(), _nftables(), _wireguard())
+    rights = _rights()
+    checks = (rights, _tools(), "" if rights else _nftables(), _wireguard())  # without rights nftables says no more
     return tuple(obstacle for obstacle in checks if obstacle)
 
 
