@@ -37,8 +37,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, function: object, text: str, *, listed: bool = True) -> argparse.ArgumentParser:
-        shown = {"help": text} if listed else {}
-        added = commands.add_parser(name, description=text, **shown)
+        if listed:
+            added = commands.add_parser(name, help=text, description=text)
+        else:
+            added = commands.add_parser(name, description=text)
         added.add_argument("--config", metavar="FILE", help=f"configuration file (default: {DEFAULT_CONFIG}, if there)")
         added.set_defaults(command=function)
         return added
@@ -57,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     command("worker", _worker, "The agent's inner process; `run` starts it.", listed=False)
     command("boundary", _boundary, "Check the boundary file, and print the networks that it lets through.")
     command("cleanup", _cleanup, "Remove from the kernel what an agent that is gone left there.")
+    command("example-config", _example_config, "Print a configuration file with every key explained.")
     return parser
 
 
@@ -167,4 +170,13 @@ def _cleanup(arguments: argparse.Namespace) -> int:
     if from_environment() is None and state.enrolled():  # a person's or systemd's command, not the host's own
         state.lock()
     asyncio.run(clean_up(config))
+    return 0
+
+
+def _example_config(_arguments: argparse.Namespace) -> int:
+    from plantgate_shared.config import example
+
+    from .config import AgentConfig
+
+    print(example(AgentConfig))
     return 0

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import cast
 
 from aiohttp import web
@@ -41,6 +42,8 @@ CERTIFICATE_CHECK = 3600.0
 """Seconds between looks at whether the TLS certificate has to be renewed."""
 VPN_RETRY = 10.0
 """Seconds until the VPN is tried again after the kernel refused it."""
+CLOCK_TOLERANCE = 300.0
+"""Seconds that the clocks of a hub's nodes may differ."""
 SHUTDOWN_SECONDS = 2.0
 """For requests in progress; streams to devices never end by themselves."""
 
@@ -55,11 +58,18 @@ async def serve(config: HubConfig) -> None:
         await Node(config, opened).run(stopping)
 
 
-async def clean_up(config: HubConfig) -> None:
-    """Take the VPN's interfaces and tables away, after the hub has ended."""
-    plane = _data_plane(config, hub_keys.load_or_create(config.keys.directory), probe_port=1)
-    if (await plane.available()).possible:
+async def clean_up() -> None:
+    """Take the VPN's interfaces and tables away, after the hub has ended.
+
+    They are found by their names: a configuration that cannot be read, or keys that are gone, must not keep them.
+    """
+    config, unused = HubConfig(), Secret(bytes(32))
+    plane = VpnDataPlane(VpnSettings.of(config.vpn, config.pools, probe_port=1), unused, unused)
+    available = await plane.available()
+    if available.possible:
         await plane.stop()
+    else:
+        get_logger().warning(Event.VPN_OFF, cause=str(available))
 
 
 def _data_plane(config: HubConfig, keys: hub_keys.HubKeys, probe_port: int) -> VpnDataPlane:
@@ -100,6 +110,7 @@ class Node:
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._passwords.close)
             await stack.enter_async_context(self._feed.running())
+            await self._look_at_the_clock()
             application = self._application()
             stack.callback(self._feed.on_update(lambda _update: self._endpoint.snapshot_changed()))
             stack.callback(self._registry.watch(self._agent_happened))
@@ -157,6 +168,16 @@ class Node:
         finally:
             watching.cancel()
             await runner.cleanup()
+
+    async def _look_at_the_clock(self) -> None:
+        """A clock that was set back keeps the hub running, but people's codes and time-limited access are wrong."""
+        newest = max((change.at for change in await self._store.history(limit=1)), default=0.0)
+        if newest - time.time() > CLOCK_TOLERANCE:
+            self._log.error(
+                Event.CLOCK_WRONG,
+                cause=f"this host's clock says {_day(time.time())}, but the newest change was made on {_day(newest)}",
+                remedy="set the clock (timedatectl); until then sign-in codes and time-limited access are wrong",
+            )
 
     async def _start_vpn(self, tasks: asyncio.TaskGroup, probe_port: int) -> str:
         """Start the data plane; why it is off, otherwise. Portal and proxy serve in either case."""
@@ -233,6 +254,10 @@ async def _background() -> AsyncIterator[asyncio.TaskGroup]:
         told += errors.exceptions
     if told:  # outside of `except*`, which would wrap it again: a person gets the one line
         raise told[0]
+
+
+def _day(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).date().isoformat()
 
 
 def _listen_hint(error: OSError) -> str:

@@ -17,6 +17,7 @@ class Event(StrEnum):
     STARTED = "process.started"
     STOPPED = "process.stopped"
     FAILED = "process.failed"
+    CLOCK_WRONG = "clock.wrong"
     TUNNEL_UP = "tunnel.up"
     TUNNEL_DOWN = "tunnel.down"
     TUNNEL_REFUSED = "tunnel.refused"
