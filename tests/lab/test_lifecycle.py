@@ -200,7 +200,7 @@ def ask(port: int) -> bytes:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_lab_in_the_foreground_goes_with_its_process(how: signal.Signals):
     name = f"front-{os.getpid()}-{how.name.lower()}"
-    command = [*CLI, "up", "bare", "--name", name, "--foreground"]
+    command = [*CLI, "up", "bare", "--without-product", "--name", name, "--foreground"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert any(line == "}\n" for line in process.stdout)
