@@ -12,9 +12,10 @@ import pytest_asyncio
 from tests.eventually import eventually
 
 from .browser import Browser
+from .clients import Client
 from .hosts import Finished
 from .lab import Lab, lab_up
-from .product import AGENT, AGENT_CONFIG, HUB, HUB_CONFIG, HUB_URL, Product
+from .product import AGENT, AGENT_CONFIG, HUB, HUB_CONFIG, HUB_URL, PORTAL, Product
 from .topology import HUB_ADDRESS
 from .world import World
 
@@ -201,6 +202,30 @@ async def test_a_device_that_refuses_or_is_not_there_in_the_browser(world: World
     assert (refuses.status, absent.status, works.status) == (502, 504, 200)
     assert "The device refuses the connection" in refuses.text
     assert "The device does not answer" in absent.text
+
+
+async def test_a_hub_without_rights_serves_the_rest_and_says_why(world: World):
+    host = world.product.hub_host
+    host.run(["install", "-d", "-o", "nobody", "-m", "0700", "/run/nobody", "/run/nobody/keys"])
+    host.write("/etc/plantgate/nobody.yaml", NOBODYS)
+    command = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", *HUB, "serve"]
+    process = host.spawn([*command, "--config", "/etc/plantgate/nobody.yaml"], name="nobodys-hub")
+    client = Client(host)
+
+    async def portal() -> bool:
+        answer = await client.http(f"https://{PORTAL}:8444/sign-in", names={PORTAL: "127.0.0.1"}, timeout=5)
+        return answer.status == 200
+
+    await eventually(portal, 30)
+    assert "the VPN cannot run here: this process may not change networks (run it as root or" in process.output()
+    process.stop()
+
+
+NOBODYS = """
+web: {port: 8444}
+database: {url: "sqlite:////run/nobody/hub.db"}
+keys: {directory: /run/nobody/keys}
+"""
 
 
 @pytest.mark.parametrize("years", [-YEARS, YEARS], ids=["behind", "ahead"])
