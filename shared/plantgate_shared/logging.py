@@ -23,6 +23,7 @@ class Event(StrEnum):
     STARTED = "process.started"
     STOPPED = "process.stopped"
     FAILED = "process.failed"
+    CLOCK_WRONG = "clock.wrong"
     TUNNEL_UP = "tunnel.up"
     TUNNEL_DOWN = "tunnel.down"
     TUNNEL_REFUSED = "tunnel.refused"
@@ -55,8 +56,9 @@ class Event(StrEnum):
 
 def configure(level: str = "info", *, json: bool | None = None) -> None:
     """Set logging up for the process; `json=None` means JSON unless standard error is a terminal."""
-    as_json = not sys.stderr.isatty() if json is None else json
-    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=True)
+    terminal = sys.stderr.isatty()
+    as_json = not terminal if json is None else json
+    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=terminal)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -117,7 +117,7 @@ class SignIn:
         now = self._now()
         step = totp.matching_step(secret, code, now, -1) if secret and expires > now else None
         if step is None or not await self._credentials.activate_totp(session.person, secret, step):
-            raise WrongCode("this code is wrong; the clock of the phone may be off")
+            raise WrongCode("this code is wrong; the clock of the phone, or of the hub, may be off")
         self._throttle.give_back(keys)
         self._pending.pop(session.person, None)
         await self.sessions.end_others(session.person, keep=session.id)  # from before there was a second factor
