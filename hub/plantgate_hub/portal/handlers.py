@@ -255,7 +255,7 @@ class Portal:
         seconds: int = 0,
         status: int = 200,
     ) -> web.Response:
-        secret = self._sign_in.pending_secret(visitor.person.id)
+        secret = self._sign_in.pending_secret(visitor.session)
         return self._pages.page(
             request,
             "set-up.html",
