@@ -134,6 +134,23 @@ async def flaky_feed(store):
         yield flaky, feed
 
 
+async def test_a_listener_that_fails_keeps_no_other_from_hearing(filled):
+    heard = []
+
+    def broken(_update):
+        raise KeyError("a bug")
+
+    with structlog.testing.capture_logs() as logs:
+        async with SnapshotFeed(filled).running() as feed:
+            feed.on_update(broken)
+            feed.on_update(heard.append)
+            for row in (GRANT, worlds.grant("bob", "wind", Job.VIEWER)):
+                await put(filled, row)
+                await feed.reaches(await filled.revision())
+    assert [update.after.revision for update in heard] == [2, 3]
+    assert {entry["event"] for entry in logs} == {Event.LISTENER_FAILED}
+
+
 async def test_a_store_that_is_away_leaves_the_snapshot_and_is_said_once(filled):
     with structlog.testing.capture_logs() as logs:
         async with flaky_feed(filled) as (flaky, feed):

@@ -156,6 +156,13 @@ async def test_deleting_a_person_ends_everything_of_theirs(world):
         await world.services.people.delete(CONSOLE, world.id("root"))
 
 
+async def test_no_administrator_deletes_a_cloud_operator_by_making_them_a_member(world):
+    await world.services.people.set_cloud_operator(CONSOLE, world.id("sue"), True)
+    with pytest.raises(NotFound):
+        await world.services.people.delete(world.actor("sam"), world.id("sue"))
+    await world.services.people.delete(world.actor("root"), world.id("sue"))
+
+
 @pytest.mark.parametrize("email", ["", "tom", "tom@", "@x", "a b@x", "a@b@c", "x" * 250 + "@y.de", "a\u202e@x"])
 async def test_what_is_no_address_is_refused(world, email):
     with pytest.raises(InvalidInput):

@@ -196,6 +196,13 @@ async def test_the_hub_reaches_agents_by_echo_only(world: World) -> None:
     assert arrived() == []
 
 
+async def test_nobody_on_the_hub_reaches_a_device_by_echo(world: World) -> None:
+    hub = Client(world.lab["hub"])
+    assert await eventually(lambda: hub.ping(AGENT_ADDRESS["north"])) > 0
+    with pytest.raises(OSError):
+        await hub.ping(TRANSIT_NORTH)
+
+
 async def test_errors_from_the_plant_reach_the_person(world: World) -> None:
     person = world.people["tech1"]
     await world.let("tech1", "north")

@@ -73,6 +73,7 @@ table ip {name} {{
     chain output {{
         type filter hook output priority filter; policy accept;
         oifname {both} meta l4proto != icmp drop
+        oifname {both} icmp type echo-request ip daddr != {settings.agents_pool} drop
     }}
 }}
 """
