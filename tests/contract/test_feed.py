@@ -10,7 +10,7 @@ import structlog
 from plantgate_hub.domain.model import Job, OrgRole, PersonId, PlantId
 from plantgate_hub.domain.policy import job_of
 from plantgate_hub.domain.snapshot import Change, Kind
-from plantgate_hub.store import SnapshotFeed, StoreUnavailable
+from plantgate_hub.store import SnapshotFeed, StoreUnavailable, Update
 from plantgate_shared.logging import Event
 from tests import worlds
 from tests.eventually import eventually
@@ -135,7 +135,7 @@ async def flaky_feed(store):
 
 
 async def test_a_listener_that_fails_keeps_no_other_from_hearing(filled):
-    heard = []
+    heard: list[Update] = []
 
     def broken(_update):
         raise KeyError("a bug")

@@ -1,5 +1,8 @@
 """Exchanges under way: what cannot be decided any more has ended."""
 
+import contextlib
+import functools
+
 from plantgate_hub.proxy.live import Exchange, LiveExchanges
 
 
@@ -12,9 +15,9 @@ def test_an_exchange_that_cannot_be_decided_ends_and_so_do_the_others_that_may_n
         return exchange.session == "good"
 
     live = LiveExchanges(allowed, lambda: 0.0)
-    with live.track(Exchange("broken", "h", lambda: ended.append("broken"))):
-        with live.track(Exchange("good", "h", lambda: ended.append("good"))):
-            with live.track(Exchange("over", "h", lambda: ended.append("over"))):
-                live.recheck()
-                live.recheck()
+    with contextlib.ExitStack() as stack:
+        for session in ("broken", "good", "over"):
+            stack.enter_context(live.track(Exchange(session, "h", functools.partial(ended.append, session))))
+        live.recheck()
+        live.recheck()
     assert sorted(ended) == ["broken", "over"]

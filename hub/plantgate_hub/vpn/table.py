@@ -56,7 +56,7 @@ class Table:
 
     async def is_there(self) -> bool:
         """Whether both tables exist: a quick look, which says nothing of what is in them. Raises KernelError."""
-        return _TABLES <= set((await self._changes.arun("list tables")).splitlines())
+        return _TABLES.issubset((await self._changes.arun("list tables")).splitlines())
 
     async def remove(self) -> None:
         await self._changes.arun(rules.removal())
@@ -73,7 +73,7 @@ class Table:
 
     def _read(self, reader: Nftables) -> TableState:
         run = reader.run_here
-        if not _TABLES <= set(run("list tables").splitlines()):
+        if not _TABLES.issubset(run("list tables").splitlines()):
             return TableState(intact=False)
         if self._expected is None:
             self._expected = self._learn(reader)
