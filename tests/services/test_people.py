@@ -4,9 +4,10 @@ import pyotp
 import pytest
 
 from plantgate_hub.domain.model import Job, OrgRole
+from plantgate_hub.domain.snapshot import Change, Kind
 from plantgate_hub.services import CONSOLE, generate_password
 from plantgate_hub.services.passwords import check_password, hash_password
-from plantgate_hub.store import PasswordRecord
+from plantgate_hub.store import PasswordRecord, SessionRecord
 from plantgate_shared.errors import Conflict, Denied, InvalidInput, NotFound
 
 
@@ -129,6 +130,22 @@ async def test_a_password_is_set_by_its_person_or_the_console_and_ends_sessions(
         await world.services.people.set_password(world.actor("ada"), world.id("tom"), "a new password")
     with pytest.raises(InvalidInput, match="shorter than 12"):
         await world.services.people.set_password(world.actor("tom"), world.id("tom"), "short")
+
+
+@pytest.mark.parametrize("change", ["password", "second factor", "second factor removed", "deleted"])
+async def test_what_makes_a_sign_in_worthless_ends_all_sessions_everywhere(world, change):
+    who, people = world.id("tom"), world.services.people
+    await world.store.sessions.add(SessionRecord("s", who, 0.0, 0.0, 1e12, two_factor_at=1.0))
+    revision = await world.store.revision()
+    await {
+        "password": lambda: people.set_password(CONSOLE, who, "a new password"),
+        "second factor": lambda: people.enrol_totp(CONSOLE, who),
+        "second factor removed": lambda: people.remove_totp(CONSOLE, who),
+        "deleted": lambda: people.delete(CONSOLE, who),
+    }[change]()
+    assert await world.store.sessions.find("s", 1.0) is None
+    told = (await world.store.changes_since(revision)).changes
+    assert Change(Kind.SESSION, ("person", who)) in told  # nodes remember sessions and hear of it
 
 
 async def test_totp_from_the_console_is_active_at_once(world):
