@@ -26,7 +26,7 @@ def test_a_host_of_its_own_for_udp():
 
 
 def test_only_the_own_plant():
-    others = [
+    others: list[Entity] = [
         Device(DeviceId("d"), PLOTS[1].plant, "meter", IPv4Address("192.168.1.99")),
         WebTarget(TargetId("t"), DeviceId("d"), "meter", Scheme.HTTPS, 8443),
     ]
