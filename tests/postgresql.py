@@ -25,7 +25,7 @@ class PostgreSql:
         return f"postgresql://{ACCOUNT}@127.0.0.1:{self.port}/{database}"
 
 
-def _programs() -> Path:
+def programs() -> Path:
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
     assert found, "PostgreSQL is missing; run: ./packaging/dev setup"
     return Path(found[-1]).parent
@@ -59,7 +59,7 @@ def _start(folder: Path, port: int) -> subprocess.Popen:  # type: ignore[type-ar
     arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(
-            [*_as_account(), str(_programs() / "postgres"), "-D", str(folder / "data"), *arguments],
+            [*_as_account(), str(programs() / "postgres"), "-D", str(folder / "data"), *arguments],
             stdout=log,
             stderr=log,
         )
@@ -69,7 +69,7 @@ def _wait(folder: Path, port: int, process: subprocess.Popen) -> None:  # type: 
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         assert process.poll() is None, (folder / "log").read_text()
-        ready = subprocess.run([str(_programs() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)], check=False)
+        ready = subprocess.run([str(programs() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)], check=False)
         if ready.returncode == 0:
             return
         time.sleep(0.05)
@@ -83,7 +83,7 @@ def postgresql() -> Iterator[PostgreSql]:
     try:
         if os.geteuid() == 0:
             shutil.chown(folder, ACCOUNT, ACCOUNT)
-        initdb = [str(_programs() / "initdb"), "-D", str(folder / "data"), "-U", ACCOUNT]
+        initdb = [str(programs() / "initdb"), "-D", str(folder / "data"), "-U", ACCOUNT]
         subprocess.run(
             [*_as_account(), *initdb, "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"],
             check=True,

@@ -115,6 +115,9 @@ class PathMachine:
             self._next = min(self._next, now)  # the same event may have cut UDP: look now, not after the idle time
         elif not up:
             self._next = min(self._next, now + RETRY_WITHOUT_TUNNEL)
+        elif self._retry < WIREGUARD_BLOCKED_HOLD:  # a new tunnel may mean a new network
+            self._retry = RETRY_FIRST
+            self._begin_try(now)
 
     def answered(self, number: int, now: float) -> None:
         """A valid answer to probe `number` came; late answers to earlier probes prove nothing about now."""

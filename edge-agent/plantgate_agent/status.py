@@ -44,13 +44,13 @@ def read(run_dir: Path) -> dict[str, Any]:
         raise NotRunning("the agent is not running", hint=hint) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotRunning(f"the agent's status cannot be read: {error}", hint=hint) from None
-    if _born(int(document.get("pid", 0))) != document.get("born"):
-        raise NotRunning(
-            "the agent's worker ended without a farewell; it is being started again or was killed", hint=hint
-        )
     document["age"] = round(max(age, 0.0), 1)
     if not -1.0 <= age <= FRESH_FOR:
         raise NotRunning(f"the agent gave its last status {age:.0f} s ago; it hangs or was killed", hint=hint)
+    if _born(int(document.get("pid", 0))) != document.get("born", ""):
+        raise NotRunning(
+            "the agent's worker ended without a farewell; it is being started again or was killed", hint=hint
+        )
     return document
 
 

@@ -40,6 +40,8 @@ HANDSHAKE_EVERY = 15.0
 """Seconds between looks at WireGuard's handshake, each of which starts a process."""
 FIRST_HANDSHAKE_EVERY = 2.0
 """The same while there was none yet: an installer is waiting for it."""
+DOUBT_FOR = 1.5
+"""Seconds after a new tunnel within which a packet must come in through WireGuard for its session to be kept."""
 COUNT_EVERY = 1.0
 """Seconds between looks at the interface's packet counters."""
 CACHE_FILE = "desired.msgpack"
@@ -93,6 +95,7 @@ class Vpn:
         self._hub: frozenset[IPv4Address] = frozenset()
         self._connection: TunnelConnection | None = None
         self._renew = False
+        self._doubt: tuple[float, int] | None = None
         self._dirty = asyncio.Event()
         self._path_changed = asyncio.Event()
         self._kernel = asyncio.Lock()
@@ -117,7 +120,7 @@ class Vpn:
     def tunnel_up(self, connection: TunnelConnection) -> None:
         self._connection = connection
         self._fresh_tunnel = True
-        self._renew = True  # the hub may be another process or node, which knows no session of ours
+        self._doubt = (self._now() + DOUBT_FOR, _counters()[1])
         self._look_up = True  # and its name may lead elsewhere now
         self._paths.tunnel(True, self._now())
         self._dirty.set()
@@ -293,12 +296,23 @@ class Vpn:
         while True:
             now = self._now()
             self._paths.traffic(*_counters(), now)
+            self._settle_doubt(now)
             if now >= next_look and self._decision:
                 await self._look_at_handshake()
                 next_look = now + (FIRST_HANDSHAKE_EVERY if self.report.handshake_age is None else HANDSHAKE_EVERY)
             for command in self._paths.poll(self._now()) if self._prober.configured else ():
                 self._carry_out(command)
             await self._until(min(self._paths.deadline, self._now() + COUNT_EVERY))
+
+    def _settle_doubt(self, now: float) -> None:
+        """The hub behind a new tunnel may be another process or node, which knows no session of ours. Packets from
+        people say that it does; else a new session costs nobody anything."""
+        if self._doubt is None or now < self._doubt[0]:
+            return
+        if _counters()[1] <= self._doubt[1]:
+            self._renew = True
+            self._dirty.set()
+        self._doubt = None
 
     async def _until(self, deadline: float) -> None:
         # A machine without a probe key has nothing due; it must not turn the loop into a spin.

@@ -20,6 +20,7 @@ from . import keys as hub_keys
 from . import tls as hub_tls
 from .access import SnapshotAccess
 from .config import HubConfig
+from .domain.model import AgentId
 from .first_request import FirstRequestGuard
 from .identity.passwords import Passwords
 from .notify import Notify
@@ -32,11 +33,14 @@ from .tunnel.probe import open_responder
 from .tunnel.registry import AgentRegistry, AgentState, Happening
 from .vpn.follower import VpnFollower
 from .vpn.reconciler import VpnDataPlane
+from .vpn.revival import Revival
 from .vpn.state import VpnSettings
 from .web import SERVER_OPTIONS, WebParts, build_web
 
 CERTIFICATE_CHECK = 3600.0
 """Seconds between looks at whether the TLS certificate has to be renewed."""
+PRESENCE_EVERY = 5.0
+"""Seconds between notes of which agents are attached; readers take one for gone after 15."""
 VPN_RETRY = 10.0
 """Seconds until the VPN is tried again after the kernel refused it."""
 SHUTDOWN_SECONDS = 2.0
@@ -107,6 +111,7 @@ class Node:
             tasks.create_task(self._feed.run(), name="snapshot feed")
             tasks.create_task(self._endpoint.run(), name="tunnel: desired states")
             tasks.create_task(self._store_reports(), name="tunnel: reports")
+            tasks.create_task(self._store_presence(), name="tunnel: presence")
             tasks.create_task(self._renew_certificate(), name="certificate")
             tasks.create_task(self._notify.watchdog(), name="watchdog")
             vpn_off = await self._start_vpn(tasks, probe.port)
@@ -174,11 +179,19 @@ class Node:
         interval = self._config.vpn.verify_interval
         while True:
             plane = _data_plane(self._config, self._keys, probe_port)
+            follower = VpnFollower(plane, self._feed, self._store, time.time, interval)
+            revival = Revival(plane, self._registry.states, self._wireguard_key, time.time)
             try:
-                await VpnFollower(plane, self._feed, self._store, time.time, interval).run()
+                async with asyncio.TaskGroup() as parts:
+                    parts.create_task(follower.run())
+                    parts.create_task(revival.run())
             except* KernelError as errors:
                 self._log.error(Event.VPN_OFF, cause="; ".join(map(str, errors.exceptions)))
             await asyncio.sleep(VPN_RETRY)
+
+    def _wireguard_key(self, agent: AgentId) -> str | None:
+        found = self._feed.snapshot.agents.get(agent)
+        return found.wireguard_key if found else None
 
     # --- events -----------------------------------------------------------------------------------------------------
 
@@ -192,13 +205,24 @@ class Node:
         while True:
             state = await self._reports.get()
             status = state.status
-            path, version = (str(status.path), status.version) if status else ("", "")
             try:
-                await self._store.seen(Presence(state.agent, time.time(), self._config.name, path, version))
+                await self._store.seen(self._presence(state))
                 if status is not None:
                     await self._services.agents.report_boundary(state.agent, status.boundary)
             except PlantgateError as error:
                 self._log.warning(Event.REPORT_LOST, agent=state.agent, error=str(error))
+
+    async def _store_presence(self) -> None:
+        """Who is attached here is kept for others who look: the command line, and later other nodes."""
+        while True:
+            await asyncio.sleep(PRESENCE_EVERY)
+            for state in self._registry.states():
+                with contextlib.suppress(PlantgateError):  # the feed says when the store is away
+                    await self._store.seen(self._presence(state))
+
+    def _presence(self, state: AgentState) -> Presence:
+        path, version = (str(state.status.path), state.status.version) if state.status else ("", "")
+        return Presence(state.agent, time.time(), self._config.name, path, version)
 
     async def _renew_certificate(self) -> None:
         while True:

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network
-from itertools import combinations
 from pathlib import Path
 
 from plantgate_shared.config import option
+from plantgate_shared.errors import ConfigError
+
+from .domain import pools
 
 DEFAULT_PATH = Path("/etc/plantgate/hub.yaml")
 
@@ -29,15 +31,16 @@ class Pools:
     largest_plant_subnet: int = option(16, "Shortest prefix length that a plant subnet may have.")
 
     def __post_init__(self) -> None:
-        pools = {"profiles": self.profiles, "transit": self.transit, "aliases": self.aliases}
-        for (name, one), (other_name, other) in combinations(pools.items(), 2):
-            if one.overlaps(other):
-                raise ValueError(f"the pools {name} ({one}) and {other_name} ({other}) overlap; move one of them")
-        for name, pool in pools.items():
-            if pool.prefixlen > 20:
-                raise ValueError(f"the pool {name} ({pool}) is too small; give it a prefix of /20 or shorter")
         if not 8 <= self.largest_plant_subnet <= 30:
             raise ValueError("largest_plant_subnet must be between 8 and 30")
+        try:
+            self.domain()
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+
+    def domain(self) -> pools.Pools:
+        """The pools as the domain takes them, which knows the rules among them."""
+        return pools.Pools(self.profiles, self.transit, self.aliases, self.largest_plant_subnet)
 
 
 @dataclass(frozen=True, slots=True)

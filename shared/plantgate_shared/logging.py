@@ -24,6 +24,7 @@ class Event(StrEnum):
     PATH_CHANGED = "path.changed"
     PEER_ADDED = "peer.added"
     PEER_REMOVED = "peer.removed"
+    PEER_RENEWED = "peer.renewed"
     AGENT_ENROLLED = "agent.enrolled"
     ENROLMENT_REFUSED = "enrolment.refused"
     PUSH_FAILED = "push.failed"

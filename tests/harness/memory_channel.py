@@ -1,54 +1,72 @@
-"""Two MessageChannels joined by bounded queues in memory, with a switch to cut or hold them."""
+"""Two MessageChannels joined by bounded queues in memory, with switches to hold and to cut the line."""
 
 import asyncio
+from collections import deque
 
 from plantgate_shared.tunnel import ConnectionClosed
 
 CAPACITY = 4
-"""Messages under way in one direction: few, so that backpressure is met in every test."""
+"""Messages under way in one direction before `send` waits: few, so that every test meets backpressure."""
+
+
+class _Line:
+    """What both ends share."""
+
+    def __init__(self) -> None:
+        self.cut = False
+        self.changed = asyncio.Event()
+
+    async def change(self) -> None:
+        self.changed.clear()
+        await self.changed.wait()
 
 
 class MemoryChannel:
-    """One end. `sent` keeps a copy of every message for asserts when `record` is set."""
+    """One end of a line."""
 
-    def __init__(self, outgoing: asyncio.Queue[bytes], incoming: asyncio.Queue[bytes], cut: asyncio.Event) -> None:
+    def __init__(self, line: _Line, outgoing: deque[bytes], incoming: deque[bytes]) -> None:
+        self.sent: list[bytes] = []
+        """A copy of all that was sent, for asserts; set `record`."""
+        self.record = False
+        self.held = False
+        """Set: what this end sends waits on the way, as on a dead line. See `hold`."""
+        self.peer: MemoryChannel
+        self._line = line
         self._outgoing = outgoing
         self._incoming = incoming
-        self._cut = cut
-        self.record = False
-        self.sent: list[bytes] = []
-        self.flowing = asyncio.Event()
-        """Cleared: nothing this end sends gets through, as on a dead line."""
-        self.flowing.set()
 
     async def send(self, message: bytes) -> None:
-        await self._unless_cut(self.flowing.wait())
+        if self._line.cut:
+            raise ConnectionClosed("the line was cut")
         if self.record:
             self.sent.append(message)
-        await self._unless_cut(self._outgoing.put(message))
+        self._outgoing.append(message)
+        self._line.changed.set()
+        while len(self._outgoing) > CAPACITY and not self._line.cut:
+            await self._line.change()
 
     async def receive(self) -> bytes:
-        return await self._unless_cut(self._incoming.get())
+        while not self._incoming or self.peer.held:
+            if self._line.cut:
+                raise ConnectionClosed("the line was cut")
+            await self._line.change()
+        message = self._incoming.popleft()
+        self._line.changed.set()
+        return message
 
     async def close(self) -> None:
-        self._cut.set()
+        self._line.cut = True
+        self._line.changed.set()
 
-    async def _unless_cut(self, work):
-        task = asyncio.ensure_future(work)
-        cut = asyncio.ensure_future(self._cut.wait())
-        try:
-            await asyncio.wait({task, cut}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            raise ConnectionClosed("the line was cut")
-        finally:
-            task.cancel()
-            cut.cancel()
+    def hold(self, held: bool) -> None:
+        """Stop or start what this end sends."""
+        self.held = held
+        self._line.changed.set()
 
 
 def channel_pair() -> tuple[MemoryChannel, MemoryChannel]:
-    """Two ends of one channel; closing either cuts both."""
-    there: asyncio.Queue[bytes] = asyncio.Queue(CAPACITY)
-    back: asyncio.Queue[bytes] = asyncio.Queue(CAPACITY)
-    cut = asyncio.Event()
-    return MemoryChannel(there, back, cut), MemoryChannel(back, there, cut)
+    """Two ends of one line; closing either cuts it for both, after what is under way."""
+    line, there, back = _Line(), deque[bytes](), deque[bytes]()
+    one, two = MemoryChannel(line, there, back), MemoryChannel(line, back, there)
+    one.peer, two.peer = two, one
+    return one, two

@@ -38,8 +38,8 @@ from plantgate_hub.identity.passwords import Passwords
 from plantgate_hub.store import AesSealer, SnapshotFeed, SqlStore, open_store
 from plantgate_hub.tunnel.registry import AgentRegistry, AgentState
 from plantgate_hub.web import SERVER_OPTIONS, WebParts, build_web
+from plantgate_shared.protocol import Role
 from plantgate_shared.protocol.frames import ResetReason
-from plantgate_shared.protocol.mux import Role
 from plantgate_shared.secret import Secret
 from plantgate_shared.tunnel import TunnelConnection, TunnelStream
 from tests.harness.device_certificates import device_context

@@ -1,6 +1,7 @@
 """Labs by hand: `python -m tests.lab.cli up NAME | exec HOST -- CMD | down NAME | list`."""
 
 import argparse
+import asyncio
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from plantgate_shared.errors import InvalidInput, PlantgateError
 from . import state
 from .lab import Lab
 from .topology import TOPOLOGIES, known
+from .world import populate
 
 
 def up(options: argparse.Namespace) -> int:
@@ -22,6 +24,8 @@ def up(options: argparse.Namespace) -> int:
         if options.port:
             lab.forward(options.port)
             lab.update(forward=f"127.0.0.1:{options.port}")
+        if options.product:
+            asyncio.run(populate(lab, options.port or 443, lambda text: print(f"lab: {text}", file=sys.stderr)))
     except BaseException:
         lab.down()
         raise
@@ -72,6 +76,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("topology", metavar="NAME", help=", ".join(TOPOLOGIES))
     command.add_argument("--name", help="name of the lab, where it is not the topology's", default=None)
     command.add_argument("--port", type=int, help="make 127.0.0.1:PORT of this machine lead to the hub's port 443")
+    command.add_argument(
+        "--without-product", dest="product", action="store_false", help="only hosts and devices: no hub, agents, people"
+    )
     command.add_argument("--foreground", action="store_true", help="stay, and take the lab down when interrupted")
     command.set_defaults(function=up)
 

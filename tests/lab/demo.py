@@ -390,8 +390,10 @@ async def main(arguments: argparse.Namespace) -> int:
             report.add("the demo ran to its end", False, f"{type(error).__name__}: {error}"[:400])
         report.section(f"{report.summary()}, {time.monotonic() - began:.0f} s")
         if arguments.keep:
-            lab.update(**demo.world.describe())
             lab.forward(arguments.port)
+            demo.product.configure_hub(web={"public_port": arguments.port})  # links lead to the forwarded port
+            await demo.product.restart_hub()
+            lab.update(**demo.world.describe(arguments.port))
             _explain(demo, arguments)
             await stop.wait()
     return 1 if report.failed else 0

@@ -20,12 +20,10 @@ from typing import Any, TypeVar
 
 from tests.eventually import wait_until
 
-from .state import LabError, LabState, ProcessRef
+from .state import MARK, LabError, LabState, ProcessRef
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
-MARK = "PLANTGATE_LAB"
-"""Environment variable of every process on a lab's hosts; its value is the lab's name."""
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 

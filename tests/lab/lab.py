@@ -12,8 +12,8 @@ from tests.eventually import wait_until
 
 from . import links, state
 from .devices.identity import SNMP_COMMUNITY, WEB_PASSWORD, WEB_USER
-from .hosts import MARK, ROOT, Host, Process, start_hosts
-from .state import LabError, LabState, ProcessRef
+from .hosts import ROOT, Host, Process, start_hosts
+from .state import MARK, LabError, LabState, ProcessRef
 from .topology import TOPOLOGIES, Device, Topology, known
 
 

@@ -17,6 +17,8 @@ from plantgate_shared.errors import Conflict, NotFound, PlantgateError
 BASE = Path("/run/plantgate-lab")
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 """What a lab may be called."""
+MARK = "PLANTGATE_LAB"
+"""Environment variable of every process of a lab: the lab's name."""
 UNFINISHED_GRACE = 10.0
 """Seconds in which a killed host has to be gone; the kernel needs milliseconds."""
 
@@ -43,8 +45,8 @@ class ProcessRef:
         except ProcessLookupError:
             return False
 
-    def kill(self) -> None:
-        """SIGKILL it unless it is gone, and wait until it is."""
+    def kill(self, patience: float = UNFINISHED_GRACE) -> None:
+        """SIGKILL it unless it is gone, and wait until it is. Raises LabError after `patience` seconds."""
         try:
             handle = os.pidfd_open(self.pid)
         except ProcessLookupError:
@@ -54,8 +56,8 @@ class ProcessRef:
                 return
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
-            if not select.select([handle], [], [], UNFINISHED_GRACE)[0]:
-                raise LabError(f"process {self.pid} did not end within {UNFINISHED_GRACE:.0f} s of SIGKILL")
+            if not select.select([handle], [], [], patience)[0]:
+                raise LabError(f"process {self.pid} did not end within {patience:.0f} s of SIGKILL")
         finally:
             os.close(handle)
 
@@ -143,6 +145,7 @@ class LabState:
             self.folder.rename(grave)
         except FileNotFoundError:
             return
+        _end_commands(self.name)
         buried = LabState(grave.name)
         for holder in buried.registered().values():
             holder.kill()
@@ -169,19 +172,29 @@ def names() -> list[str]:
     up = []
     for folder in sorted(BASE.iterdir()):
         state = LabState(folder.name)
-        if folder.name.startswith("."):
-            _bury(state)
-        elif state.is_up:
+        if not folder.name.startswith(".") and state.is_up:
             up.append(folder.name)
-        else:
-            state.remove()
+            continue
+        with contextlib.suppress(LabError):  # what cannot be cleared away now is nobody's problem who asks for a lab
+            _bury(state) if folder.name.startswith(".") else state.remove()
     return up
+
+
+def _end_commands(name: str) -> None:
+    """SIGKILL what entered the lab's hosts from outside. A stopped one (SIGSTOP) would never take note of its command's
+    end, and the host's last process could not be reaped."""
+    mark = f"{MARK}={name}".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if words[0] == b"nsenter" and mark in words:
+                os.kill(int(folder.name), signal.SIGKILL)
 
 
 def _bury(state: LabState) -> None:
     """Finish a removal that was cut short, or that another process is at just now: what lies here is condemned."""
     for holder in state.registered().values():
-        holder.kill()
+        holder.kill(patience=1.0)
     shutil.rmtree(state.folder, ignore_errors=True)
 
 

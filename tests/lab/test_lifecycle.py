@@ -17,8 +17,9 @@ from plantgate_shared.errors import Conflict, InvalidInput, NotFound
 from tests.eventually import wait_until
 
 from . import state
-from .hosts import MARK, ROOT
+from .hosts import ROOT
 from .lab import Lab
+from .state import MARK
 from .topology import HUB_ADDRESS, Node, Topology, nics
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab]
@@ -53,6 +54,17 @@ def test_the_main_topology_comes_up_in_seconds():
 
 
 # --- ending ---
+
+
+def test_a_stopped_process_does_not_keep_a_lab_alive():
+    with lab_up_as("stopped", "bare", with_devices=False) as lab:
+        name = lab.name
+        process = lab["hub"].spawn(["sleep", "600"], name="sleep")
+        wait_until(lambda: "sleep" in Path(f"/proc/{process.pid}/comm").read_text())
+        process.signal(signal.SIGSTOP)
+        entering = process.popen.pid
+        wait_until(lambda: Path(f"/proc/{entering}/stat").read_text().rpartition(")")[2].split()[0] in "tT")
+    wait_until(lambda: not processes_of(name))
 
 
 def test_nothing_of_a_lab_stays():
@@ -155,7 +167,7 @@ def test_a_failure_halfway_takes_down_what_there_was():
 
 def test_up_exec_list_forward_down(unused_tcp_port: int):
     name = f"cli-{os.getpid()}"
-    made = cli("up", "bare", "--name", name, "--port", str(unused_tcp_port))
+    made = cli("up", "bare", "--without-product", "--name", name, "--port", str(unused_tcp_port))
     try:
         document = json.loads(made.stdout)
         assert {"name", "portal_url", "ca_file", "hosts", "people", "plants", "devices"} <= set(document)
@@ -170,7 +182,7 @@ def test_up_exec_list_forward_down(unused_tcp_port: int):
         )
         wait_until(lambda: ask(unused_tcp_port) == b"hub")
         listen.wait(10)
-        refused = cli("up", "bare", "--name", name)
+        refused = cli("up", "bare", "--without-product", "--name", name)
         assert refused.returncode
         assert "already up" in refused.stderr
     finally:
@@ -188,7 +200,7 @@ def ask(port: int) -> bytes:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_lab_in_the_foreground_goes_with_its_process(how: signal.Signals):
     name = f"front-{os.getpid()}-{how.name.lower()}"
-    command = [*CLI, "up", "bare", "--name", name, "--foreground"]
+    command = [*CLI, "up", "bare", "--without-product", "--name", name, "--foreground"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert any(line == "}\n" for line in process.stdout)

@@ -2,18 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyotp
 
+from tests.eventually import eventually
+
 from .hosts import CommandFailed
-from .product import HUB_CONFIG, PORTAL, Console, Product
+from .lab import Lab
+from .product import PORTAL, Console, Product
 from .technician import Technician, keypair
 
 ORGANIZATION = "Northwind Energy"
 DOMAIN = "northwind.example"
+SERVICE_ADDRESS = "100.64.0.1"
+"""The hub's own address in the tunnel."""
 PASSWORD = "correct horse battery staple"
 PASSWORD_FILE = "/etc/plantgate/password"
 
@@ -24,6 +29,8 @@ class LabPerson:
     name: str
     password: str
     totp_secret: str = ""
+    role: str = ""
+    """What they are, in words."""
     config: str = field(default="", repr=False)
     """Their WireGuard file, complete with the private key that was made on their own host."""
 
@@ -63,7 +70,7 @@ class World:
         """An organization, its administrator and its plants with subnets, devices and web targets."""
         self.product.hub_host.write(PASSWORD_FILE, PASSWORD + "\n", mode=0o600)
         await self.admin("bootstrap", f"root@{DOMAIN}", "--password-file", PASSWORD_FILE)
-        await self.person("admin", "Ada Administrator", totp=True)
+        (await self.person("admin", "Ada Administrator", totp=True)).role = f"administrator of {ORGANIZATION}"
         await self.admin("org", "create", ORGANIZATION, "--administrator", f"admin@{DOMAIN}")
         if plants:
             for plant in self.product.lab.topology.plants:
@@ -129,23 +136,54 @@ class World:
 
     # --- describing ---
 
-    def describe(self) -> dict[str, Any]:
-        """What a lab's JSON document says of people and portal."""
+    def describe(self, port: int = 443) -> dict[str, Any]:
+        """What a lab's JSON document says of people and portal; `port` is where browsers find the hub."""
         return {
-            "portal_url": f"https://{PORTAL}/",
+            "portal_url": f"https://{PORTAL}{'' if port == 443 else f':{port}'}/",
             "ca_file": str(self.product.copy_ca()),
             "people": [
                 {
                     "name": person.name,
                     "email": person.email,
                     "password": person.password,
-                    "totp_secret": person.totp_secret,
-                    "host": self.technicians[handle].host.name if handle in self.technicians else "",
+                    "totp_secret": person.totp_secret or None,
+                    "role": person.role,
+                    "host": self.technicians[handle].host.name if handle in self.technicians else None,
                 }
                 for handle, person in self.people.items()
             ],
-            "hub_config": HUB_CONFIG,
         }
+
+
+async def populate(lab: Lab, port: int, progress: Callable[[str], None]) -> World:
+    """The product running on a lab: hub, every plant's agent, people of each kind, and technicians connected."""
+    product = Product(lab)
+    world = World(product)
+    progress("starting the hub")
+    product.configure_hub(web={"public_port": port})
+    await product.start_hub()
+    progress("making people, plants and devices")
+    await world.build()
+    plants = [plant.name for plant in lab.topology.plants]
+    for plant in plants:
+        progress(f"enrolling the gateway of {plant}")
+        await world.gateway(plant)
+    for handle, name, job in (
+        ("tina", "Tina Technician", "operator"),
+        ("max", "Max Manager", "technical-manager"),
+        ("vera", "Vera Viewer", "viewer"),
+    ):
+        person = await world.person(handle, name, totp=True, member=True)
+        person.role = f"{job} on {', '.join(plants)}"
+        for plant in plants:
+            await world.grant(handle, plant, job)
+    progress("connecting the technician")
+    technician = await world.technician("tina", lab.topology.technicians[0])
+    technician.up()
+    await eventually(lambda: technician.ping(SERVICE_ADDRESS), timeout=30)
+    await world.close()
+    lab.update(**world.describe(port))
+    return world
 
 
 def with_private_key(config: str, private: str) -> str:

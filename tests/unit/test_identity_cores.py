@@ -77,7 +77,7 @@ def test_never_more_than_burst_and_rate_allow_and_never_locked_for_good(gaps: li
         now += gap
         wait = bucket.take([KEY], now)
         passed += wait == 0
-        assert wait <= 10
+        assert wait <= 10 + 1e-6
     assert passed <= 3 + now / 10 + 1e-6
     assert bucket.take([KEY], now + 10.001) == 0  # whatever happened before: one interval later one more may try
 

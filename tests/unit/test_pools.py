@@ -24,8 +24,8 @@ SMALL = IPv4Network("100.64.0.0/29")  # hosts .2 to .6 are for profiles
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"profiles": IPv4Network("198.18.0.0/16")}, "profiles 198.18.0.0/16 overlaps aliases"),
-        ({"transit": IPv4Network("100.0.0.0/8")}, "profiles 100.64.0.0/10 overlaps transit"),
+        ({"profiles": IPv4Network("198.18.0.0/16")}, r"profiles \(198.18.0.0/16\) and aliases .* overlap"),
+        ({"transit": IPv4Network("100.0.0.0/8")}, r"profiles \(100.64.0.0/10\) and transit .* overlap"),
         ({"profiles": IPv4Network("100.64.0.0/24")}, "too small"),
         ({"aliases": IPv4Network("10.128.0.0/12")}, "overlaps 10.0.0.0/8, which plants use"),
     ],

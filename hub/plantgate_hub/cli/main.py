@@ -8,6 +8,7 @@ from plantgate_shared.errors import PlantgateError
 
 from .admin import app as admin
 from .db import app as db
+from .keys import app as keys
 from .serve import register
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(admin, name="admin")
 app.add_typer(db, name="db")
+app.add_typer(keys, name="keys")
 register(app)
 
 

@@ -43,15 +43,17 @@ class Pools:
     def __post_init__(self) -> None:
         for (name, pool), (other_name, other) in combinations(self.named(), 2):
             if pool.overlaps(other):
-                raise ConfigError(f"pools: {name} {pool} overlaps {other_name} {other}", hint="pools must be disjoint")
+                raise ConfigError(
+                    f"the pools {name} ({pool}) and {other_name} ({other}) overlap", hint="move one of them"
+                )
         for name, pool in self.named():
             if pool.prefixlen > 20:
-                raise ConfigError(f"pools: {name} {pool} is too small", hint="/20 is the smallest")
+                raise ConfigError(f"the pool {name} ({pool}) is too small", hint="/20 is the smallest")
         for name, pool in (("profiles", self.profiles), ("aliases", self.aliases)):
             for private in PRIVATE_RANGES:
                 if pool.overlaps(private):
                     raise ConfigError(
-                        f"pools: {name} {pool} overlaps {private}, which plants use", hint="choose another"
+                        f"the pool {name} ({pool}) overlaps {private}, which plants use", hint="choose another"
                     )
 
     def named(self) -> tuple[tuple[str, IPv4Network], ...]:

@@ -6,7 +6,7 @@ from ipaddress import ip_interface
 
 from plantgate_shared.kernel import links
 from plantgate_shared.kernel.wireguard import WireGuardInterface
-from plantgate_shared.netplan import LinkState, Peer, RouteEntry, SetUp, plan_link, plan_peers
+from plantgate_shared.netplan import LinkState, Peer, RemovePeer, RouteEntry, SetUp, plan_link, plan_peers
 from plantgate_shared.secret import Secret
 
 from .elements import agent_peers, user_peers
@@ -46,6 +46,16 @@ class Interfaces:
     async def reconcile_peers(self, desired: VpnState) -> None:
         """Only the peers: what changes when people and gateways come and go. Raises KernelError."""
         await self._set_peers(self._users.interface, user_peers(desired.profiles))
+        await self._set_peers(self._agents.interface, agent_peers(desired.agents, desired.subnets))
+
+    async def agent_handshakes(self) -> Mapping[str, int]:
+        """Second of each gateway's last handshake by public key, 0 for never. Raises KernelError."""
+        peers = (await self._agents.interface.observe()).peers
+        return {key: peer.latest_handshake for key, peer in peers.items()}
+
+    async def renew_agent(self, public_key: str, desired: VpnState) -> None:
+        """Make a gateway's peer anew: WireGuard forgets its session and the newest timestamp it saw of it."""
+        await self._agents.interface.apply((RemovePeer(public_key),))
         await self._set_peers(self._agents.interface, agent_peers(desired.agents, desired.subnets))
 
     async def fence(self) -> None:

@@ -121,6 +121,14 @@ class VpnDataPlane:
             self._log.debug(Event.DRIFT_CORRECTED, corrected=drift)
         return drift
 
+    async def agent_handshakes(self) -> Mapping[str, int]:
+        """Second of each gateway's last handshake by public key, 0 for never."""
+        return await self._interfaces.agent_handshakes()
+
+    async def renew_agent(self, public_key: str) -> None:
+        """Forget a gateway's WireGuard session and timestamps; its next handshake is taken whatever its clock says."""
+        await self._interfaces.renew_agent(public_key, self._desired)
+
     async def stop(self) -> None:
         """Take interfaces and tables away; with the interfaces goes their forwarding. Also without a `start`."""
         started = bool(self._chores)

@@ -40,8 +40,9 @@ async def run(*argv: str, operation: str, stdin: bytes = b"") -> str:
             f"cannot {operation}: {argv[0]} did not end within {TIMEOUT:.0f} s", hint="see what holds it with ps"
         ) from None
     finally:
-        if process.returncode is None:
+        if process.returncode is None:  # too slow, or our task was cancelled
             process.kill()
+            await process.wait()
     if process.returncode != 0:
         cause = " ".join(complaint.decode(errors="replace").split()) or f"{argv[0]} ended with {process.returncode}"
         raise KernelError(f"cannot {operation}: {cause[:500]}", hint=_remedy(cause))

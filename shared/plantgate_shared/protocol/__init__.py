@@ -3,7 +3,8 @@
 from .errors import LocalProtocolError, RemoteProtocolError
 from .frames import SUBPROTOCOL, GoAwayReason, ResetReason
 from .limits import MAX_MESSAGE, Limits
-from .mux import Role, TunnelMux
+from .mux import TunnelMux
+from .role import Role
 
 __all__ = [
     "MAX_MESSAGE",

@@ -70,13 +70,14 @@ class Limits:
     stream_credit: int = 64 * KIB
     """Credit of a new stream: what it may have in flight before the first CREDIT."""
     max_stream_credit: int = 4 * MIB
-    """Window of a stream with a fast reader: 40 MB/s at a round trip of 50 ms."""
-    connection_credit: int = 100 * MIB
-    """Bytes received and not yet read, all streams together: 16 MiB guaranteed, 8 MiB spare, 1 MiB for the step."""
+    """Window of a stream with a fast reader: 80 MB/s at a round trip of 50 ms, and both ends stay busy when the
+    scheduler lets either wait for a few milliseconds."""
+    connection_credit: int = 28 * MIB
+    """Bytes received and not yet read, all streams together: 16 MiB guaranteed, 8 MiB spare, 4 MiB for the step."""
     connection_credit_step: int = 4 * MIB
     """Connection credit is given back in steps of this size, to save frames."""
     send_buffer: int = 256 * KIB
-    """Bytes of one stream that wait for their turn on the channel: enough for four full DATA frames a task switch."""
+    """Bytes of one stream that wait for their turn on the channel: four full DATA frames a task switch."""
     datagram_buffer: int = 512 * KIB
     """Bytes of datagrams that wait for the channel; what does not fit is dropped, as a network would do. At 10 Mbit/s
     this is 0.4 s: more would only add delay."""

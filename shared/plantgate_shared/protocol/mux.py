@@ -24,25 +24,11 @@ alone.
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import Any
 
-from . import frames
+from . import events, frames
+from .credit import CONNECTION, CreditGiver
 from .errors import CreditExceeded, LocalProtocolError, RemoteProtocolError, UnknownStream
-from .events import (
-    ControlReceived,
-    DatagramsReceived,
-    DataReceived,
-    EofReceived,
-    Event,
-    GoAwayReceived,
-    PongReceived,
-    StreamAccepted,
-    StreamClosed,
-    StreamOffered,
-    StreamWasReset,
-    StreamWritable,
-)
 from .frames import Buffer, GoAwayReason, ResetReason
 from .limits import (
     DATAGRAM_BURST,
@@ -53,20 +39,9 @@ from .limits import (
     Limits,
 )
 from .outbox import Outbox
+from .role import Role
 from .states import MAY_RECEIVE_DATA, MAY_SEND_DATA, StreamEvent, StreamState
 from .stream import StreamRecord
-
-CONNECTION = 0
-"""The stream id that stands for the whole connection in CREDIT frames."""
-
-
-class Role(Enum):
-    """Which end of the connection this is. Both may open streams; ids must not collide."""
-
-    CLIENT = 1
-    """It dialled: its streams have odd ids."""
-    SERVER = 2
-    """It was dialled: its streams have even ids."""
 
 
 class TunnelMux:
@@ -80,16 +55,14 @@ class TunnelMux:
         self._streams: dict[int, StreamRecord] = {}
         self._next_own = role.value
         self._next_peer = 3 - role.value
-        self._events: list[Event] = []
+        self._events: list[events.Event] = []
         # out
         self._outbox = Outbox(self.limits.datagram_buffer)
         self._burst = 0
         self._turns: deque[StreamRecord] = deque()
         self._credit_out = self.limits.connection_credit
         # in
-        self._credit_in = self.limits.connection_credit
-        self._ungranted = 0
-        self._spare = self.limits.spare
+        self._giver = CreditGiver(self.limits, self._outbox)
         self._receivers: dict[type, Callable[[Any], None]] = {
             frames.Data: lambda frame: self._receive_data(frame.stream, frame.data),
             frames.Credit: self._receive_credit,
@@ -125,19 +98,19 @@ class TunnelMux:
         if found is None:
             return None
         record, size = self._streams.get(found[0]), len(found[1])
-        if record is None or size > record.credit_in or size > self._credit_in or record.state not in MAY_RECEIVE_DATA:
+        if record is None or size > record.credit_in or size > self._giver.left or record.state not in MAY_RECEIVE_DATA:
             return None
-        self._credit_in -= size
+        self._giver.left -= size
         record.credit_in -= size
         record.unread += size
         return found
 
-    def events_received(self) -> list[Event]:
+    def events_received(self) -> list[events.Event]:
         """What happened since the last call, in order."""
-        events = self._events
-        if events:
+        happened = self._events
+        if happened:
             self._events = []
-        return events
+        return happened
 
     # --- streams ------------------------------------------------------------------------------------------------------
 
@@ -263,11 +236,11 @@ class TunnelMux:
         if not 0 <= size <= record.unread:
             raise LocalProtocolError(f"stream {stream} has {record.unread} bytes to consume, not {size}")
         record.unread -= size
-        granted = self._give_back(size)
+        granted = self._giver.give_back(size)
         if record.state in MAY_RECEIVE_DATA:
             record.ungranted += size
             if record.ungranted * 2 >= record.window:
-                self._grant(record)
+                self._giver.grant(record)
                 return True
         elif record.state is StreamState.CLOSED and not record.unread:
             self._forget(record)
@@ -362,28 +335,28 @@ class TunnelMux:
     def _unblock(self, record: StreamRecord) -> None:
         if record.blocked and record.credit_out and record.out.size * 2 <= self.limits.send_buffer:
             record.blocked = False
-            self._events.append(StreamWritable(record.id))
+            self._events.append(events.StreamWritable(record.id))
 
     # --- one method for each frame ------------------------------------------------------------------------------------
 
     def _receive_data(self, stream: int, data: bytes) -> None:
         size = len(data)
         record = self._streams.get(stream)
-        if record is None or size > record.credit_in or size > self._credit_in or record.state not in MAY_RECEIVE_DATA:
+        if record is None or size > record.credit_in or size > self._giver.left or record.state not in MAY_RECEIVE_DATA:
             self._receive_odd_data(stream, size)
             return
-        self._credit_in -= size
+        self._giver.left -= size
         record.credit_in -= size
         record.unread += size
-        self._events.append(DataReceived(stream, data))
+        self._events.append(events.DataReceived(stream, data))
 
     def _receive_odd_data(self, stream: int, size: int) -> None:
         """DATA that came too late, or that should not have come."""
         record = self._known(stream)
-        if size > self._credit_in:
-            raise CreditExceeded(f"DATA of {size} bytes with {self._credit_in} bytes of connection credit")
-        self._credit_in -= size
-        self._give_back(size)
+        if size > self._giver.left:
+            raise CreditExceeded(f"DATA of {size} bytes with {self._giver.left} bytes of connection credit")
+        self._giver.left -= size
+        self._giver.give_back(size)
         if record is None or record.state is StreamState.CLOSED:
             return  # a late frame
         if record.state not in MAY_RECEIVE_DATA:
@@ -414,20 +387,20 @@ class TunnelMux:
             self._outbox.reply(frames.Reset(frame.stream, ResetReason.TOO_MANY))
             return
         self._new_stream(frame.stream).apply(StreamEvent.RECV_OPEN)
-        self._events.append(StreamOffered(frame.stream, frame.target))
+        self._events.append(events.StreamOffered(frame.stream, frame.target))
 
     def _receive_accept(self, frame: frames.Accept) -> None:
         record = self._known(frame.stream)
         if record is None:
             return
         if self._applied(record, StreamEvent.RECV_ACCEPT):
-            self._events.append(StreamAccepted(record.id))
+            self._events.append(events.StreamAccepted(record.id))
 
     def _receive_eof(self, frame: frames.Eof) -> None:
         record = self._known(frame.stream)
         if record is None or not self._applied(record, StreamEvent.RECV_EOF):
             return
-        self._events.append(EofReceived(record.id))
+        self._events.append(events.EofReceived(record.id))
         if record.state is StreamState.CLOSED:
             self._closed_by_both(record)
 
@@ -435,24 +408,24 @@ class TunnelMux:
         record = self._known(frame.stream)
         if record is None or not self._applied(record, StreamEvent.RECV_RESET):
             return
-        self._events.append(StreamWasReset(record.id, frame.reason))
+        self._events.append(events.StreamWasReset(record.id, frame.reason))
         self._forget(record)
 
     def _receive_datagrams(self, frame: frames.Datagrams) -> None:
-        self._events.append(DatagramsReceived(frame.segment_size, frame.data))
+        self._events.append(events.DatagramsReceived(frame.segment_size, frame.data))
 
     def _receive_control(self, frame: frames.Control) -> None:
-        self._events.append(ControlReceived(frame.message))
+        self._events.append(events.ControlReceived(frame.message))
 
     def _receive_ping(self, frame: frames.Ping) -> None:
         self._outbox.pong(frame.payload)
 
     def _receive_pong(self, frame: frames.Pong) -> None:
-        self._events.append(PongReceived(frame.payload))
+        self._events.append(events.PongReceived(frame.payload))
 
     def _receive_goaway(self, frame: frames.GoAway) -> None:
         self._drop_everything()
-        self._events.append(GoAwayReceived(frame.reason, frame.detail))
+        self._events.append(events.GoAwayReceived(frame.reason, frame.detail))
 
     # --- records ------------------------------------------------------------------------------------------------------
 
@@ -502,12 +475,12 @@ class TunnelMux:
         """Reset a stream on which the peer broke a rule."""
         record.apply(StreamEvent.SEND_RESET)
         self._outbox.reply(frames.Reset(record.id, ResetReason.PROTOCOL_ERROR))
-        self._events.append(StreamWasReset(record.id, ResetReason.PROTOCOL_ERROR, detail))
+        self._events.append(events.StreamWasReset(record.id, ResetReason.PROTOCOL_ERROR, detail))
         self._forget(record)
 
     def _closed_by_both(self, record: StreamRecord) -> None:
         """Both EOFs went over the wire; bytes that nobody has read yet keep the record until they are consumed."""
-        self._events.append(StreamClosed(record.id))
+        self._events.append(events.StreamClosed(record.id))
         self._outbox.withdraw_grant(record.id)
         if not record.unread:
             self._forget(record)
@@ -515,9 +488,9 @@ class TunnelMux:
     def _forget(self, record: StreamRecord) -> None:
         del self._streams[record.id]
         self._outbox.withdraw_grant(record.id)
-        self._spare += record.window - self.limits.stream_credit
+        self._giver.take_window_back(record)
         record.out.clear()
-        self._give_back(record.unread)
+        self._giver.give_back(record.unread)
         record.unread = 0
 
     def _drop_everything(self) -> None:
@@ -525,27 +498,3 @@ class TunnelMux:
         self._outbox.clear()
         self._turns.clear()
         self._streams.clear()
-
-    # --- credit that we give ------------------------------------------------------------------------------------------
-
-    def _give_back(self, size: int) -> bool:
-        """Return connection credit, in steps; whether a step is full."""
-        self._ungranted += size
-        if self._ungranted < self.limits.connection_credit_step:
-            return False
-        self._credit_in += self._ungranted
-        self._outbox.grant(CONNECTION, self._ungranted)
-        self._ungranted = 0
-        return True
-
-    def _grant(self, record: StreamRecord) -> None:
-        """Give a stream new credit. Its window grows when its reader has read nearly all: then it is the network that
-        it waits for. It gets at most half of what is spare, so that many slow streams together cannot take all."""
-        if record.unread * 4 <= record.window:
-            extra = min(record.window, self.limits.max_stream_credit - record.window, self._spare // 2)
-            self._spare -= extra
-            record.window += extra
-            record.ungranted += extra
-        record.credit_in += record.ungranted
-        self._outbox.grant(record.id, record.ungranted)
-        record.ungranted = 0

@@ -190,6 +190,15 @@ def test_a_new_endpoint_is_tried_at_once():
     assert story.path is UDP
 
 
+def test_a_new_tunnel_may_mean_a_new_network():
+    story = Story(udp=False).run(7200)
+    story.machine.tunnel(False, story.now)
+    story.machine.tunnel(True, story.now)
+    story.udp = True
+    story.run(paths.RETURN_AFTER * paths.PROBE_TIMEOUT + 1)
+    assert story.path is UDP
+
+
 def test_a_late_answer_proves_nothing():
     story = Story(udp=False)
     [probe] = story.machine.poll(story.now)

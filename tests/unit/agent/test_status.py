@@ -1,6 +1,8 @@
 """The status file: whole, fresh or not believed, and readable for people."""
 
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -44,6 +46,14 @@ def test_for_people(tmp_path):
     away = status.render(DOCUMENT | {"connected": False, "problem": "nothing listens there", "handshake_age": None})
     assert "not connected: nothing listens there" in away
     assert "no handshake yet" in away
+
+
+def test_what_a_killed_worker_left_is_not_believed(tmp_path):
+    imports = "from pathlib import Path; from plantgate_agent import status"
+    writing = f"{imports}; status.write(Path({str(tmp_path)!r}), {DOCUMENT!r})"
+    subprocess.run([sys.executable, "-c", writing], check=True)
+    with pytest.raises(NotRunning, match="without a farewell"):
+        status.read(tmp_path)
 
 
 def test_no_file_an_old_one_and_a_broken_one_mean_not_running(tmp_path):

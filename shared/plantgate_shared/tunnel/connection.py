@@ -1,251 +1,24 @@
-"""The tunnel as asyncio sees it: `TunnelConnection` and `TunnelStream` over any channel of messages.
-
-The rules are in `protocol.mux`; here are only tasks and waiters. Three tasks run a connection: one receives, one sends
-(so that small writes of one turn of the loop leave as one frame, and everybody waits for the channel in one place), one
-watches for silence. `run()` ends with a `TunnelEnd` that says why, and then everyone who waited has been woken with a
-TunnelClosed that carries it.
-"""
+"""`TunnelConnection`: the tasks and waiters around a `TunnelMux`."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
-from .errors import PlantgateError
-from .logging import Event as LogEvent
-from .logging import get_logger
-from .protocol import events
-from .protocol.buffer import ByteQueue
-from .protocol.errors import RemoteProtocolError
-from .protocol.frames import Buffer, GoAwayReason, ResetReason
-from .protocol.limits import MAX_DATA, Limits
-from .protocol.mux import Role, TunnelMux
+from ..logging import Event as LogEvent
+from ..logging import get_logger
+from ..protocol import events
+from ..protocol.errors import RemoteProtocolError
+from ..protocol.frames import Buffer, GoAwayReason, ResetReason
+from ..protocol.limits import Limits
+from ..protocol.mux import TunnelMux
+from ..protocol.role import Role
+from .channel import CLOSE_TIMEOUT, ConnectionClosed, EndCause, MessageChannel, StreamReset, TunnelClosed, TunnelEnd
+from .stream import Target, TunnelStream
 
-CLOSE_TIMEOUT = 2.0
-"""Seconds for the last frame and for the channel's own farewell: a dead peer must not hold us longer."""
-
-UNSENT_BYTES = 1024 * 1024
-"""TCP_NOTSENT_LOWAT for channels: bulk data waits here, where urgent frames overtake it, and not in the kernel, whose
-send buffer holds seconds of it on a thin uplink."""
-
-
-BULK = 16 * 1024
-"""Writes from this size on go to the channel by the task that writes, when nothing else waits: no copy into a queue, no
-task switch. Smaller ones wait for the end of the loop's turn, so that they leave together."""
-
-
-class ConnectionClosed(PlantgateError):
-    """The channel has ended: raised by `MessageChannel`."""
-
-
-class MessageChannel(Protocol):
-    """What a tunnel runs on: whole messages, in order, both ways. A websocket, or a pair of queues in tests."""
-
-    async def send(self, message: bytes) -> None:
-        """Take a message, then wait while the channel is full. It must take the message before it waits for the first
-        time: a caller that is cancelled while it waits has sent it. Raises ConnectionClosed."""
-
-    async def receive(self) -> bytes:
-        """The next message. Raises ConnectionClosed."""
-
-    async def close(self) -> None:
-        """End it, within a bounded time; never raises for a channel that has ended already."""
-
-
-class EndCause(StrEnum):
-    """Who or what ended a tunnel."""
-
-    LOCAL = "closed by this side"
-    PEER = "closed by the peer"
-    LOST = "connection lost"
-    SILENT = "the peer went silent"
-    BROKEN = "the peer broke the protocol"
-
-
-@dataclass(frozen=True, slots=True)
-class TunnelEnd:
-    """Why a tunnel ended."""
-
-    cause: EndCause
-    reason: GoAwayReason = GoAwayReason.OTHER
-    """What the GOAWAY said, ours or the peer's."""
-    detail: str = ""
-
-    def __str__(self) -> str:
-        said = f": {self.reason}" if self.cause in (EndCause.LOCAL, EndCause.PEER) else ""
-        return f"{self.cause}{said}" + (f" ({self.detail})" if self.detail else "")
-
-
-class TunnelClosed(PlantgateError):
-    """The tunnel is over, and with it every stream."""
-
-    http_status = 503
-
-    def __init__(self, end: TunnelEnd) -> None:
-        super().__init__(f"the tunnel is over: {end}")
-        self.end = end
-
-
-class StreamReset(PlantgateError):
-    """The stream ended before its time."""
-
-    http_status = 502
-
-    def __init__(self, reason: ResetReason, detail: str = "") -> None:
-        super().__init__(f"the stream was reset: {reason}" + (f" ({detail})" if detail else ""))
-        self.reason = reason
-        self.detail = detail
-
-
-Target = Mapping[str, Any]
-StreamHandler = Callable[["TunnelStream", Target], Awaitable[None]]
+StreamHandler = Callable[[TunnelStream, Target], Awaitable[None]]
 ControlHandler = Callable[[Mapping[str, Any]], None]
 DatagramHandler = Callable[[int, bytes], None]
-
-
-class _Signal:
-    """Wakes those who wait now; whoever comes later waits for the next time."""
-
-    __slots__ = ("_waiters",)
-
-    def __init__(self) -> None:
-        self._waiters: list[asyncio.Future[None]] = []
-
-    def wake(self) -> None:
-        if self._waiters:
-            for waiter in self._waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
-            self._waiters.clear()
-
-    async def wait(self) -> None:
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            await waiter
-        finally:
-            if not waiter.done() or waiter.cancelled():
-                self._waiters = [other for other in self._waiters if other is not waiter]
-
-
-class TunnelStream:
-    """A byte stream each way. Made by `TunnelConnection.open_stream`, or handed to `on_stream`.
-
-    As a context manager it ends itself: `async with await connection.open_stream(...) as stream`.
-    """
-
-    def __init__(self, connection: "TunnelConnection", stream: int, target: Target) -> None:
-        self.id = stream
-        self.target = target
-        self._connection = connection
-        self._mux = connection.mux
-        self._received = ByteQueue()
-        self._error: PlantgateError | None = None
-        self._accepted = False
-        self._eof_received = False
-        self._eof_sent = False
-        self._closed_on_wire = False
-        self._readable = _Signal()
-        self._writable = _Signal()
-
-    @property
-    def closed(self) -> bool:
-        """Whether both directions are over, in whatever way."""
-        return self._error is not None or self._closed_on_wire
-
-    def accept(self) -> None:
-        """Say yes to the peer's wish; from here on it reads and writes. Raises StreamReset, TunnelClosed."""
-        self._raise_error()
-        self._mux.accept_stream(self.id)
-        self._accepted = True
-        self._connection._kick()
-
-    async def read(self, limit: int = MAX_DATA) -> bytes:
-        """Up to `limit` bytes, as soon as there are some; b"" when the peer has said EOF. Cancelling it loses nothing.
-        Raises StreamReset, TunnelClosed."""
-        while not self._received.size:
-            if self._eof_received:
-                return b""
-            self._raise_error()
-            await self._readable.wait()
-        data = self._received.take(limit)
-        if self._error is None and self._mux.data_consumed(self.id, len(data)):
-            self._connection._kick()
-        return data
-
-    async def write(self, data: Buffer) -> None:
-        """Send `data`; waits for credit and for the channel. Raises StreamReset, TunnelClosed."""
-        if type(data) is not bytes:
-            data = bytes(data)
-        connection, bulk = self._connection, len(data) >= BULK
-        if bulk and not connection._sending and (message := self._mux.send_bulk(self.id, data)) is not None:
-            await connection._hand_over_one(message)
-            return
-        view: Buffer = data
-        while True:
-            self._raise_error()
-            taken = self._mux.send_data(self.id, view)
-            if bulk and not connection._sending:
-                await connection._hand_over(self.id)
-            else:
-                connection._kick()
-            if taken == len(view):
-                return
-            view = memoryview(view)[taken:]
-            if self._error is None and not self._mux.can_send(self.id):
-                await self._writable.wait()
-
-    async def write_eof(self) -> None:
-        """End our direction; the peer's goes on. Saying it again does nothing. Raises StreamReset, TunnelClosed."""
-        if self._eof_sent:
-            return
-        self._raise_error()
-        self._mux.send_eof(self.id)
-        self._eof_sent = True
-        self._connection._kick()
-
-    def reset(self, reason: ResetReason = ResetReason.CANCELLED) -> None:
-        """End both directions at once; what is under way is lost. Does nothing on a stream that is over."""
-        if self._error is None:
-            self._mux.reset_stream(self.id, reason)
-            self._connection._forget(self.id)
-            self._end(StreamReset(reason, "by this side"))
-            self._connection._kick()
-
-    def close(self) -> None:
-        """Be done with the stream: what both sides have ended properly is left to finish, all else is reset."""
-        if self._eof_sent and self._eof_received and self._error is None:
-            self._mux.data_consumed(self.id, self._received.size)
-            self._received.clear()
-        else:
-            self.reset(ResetReason.CANCELLED if self._accepted else ResetReason.REFUSED)
-
-    async def __aenter__(self) -> "TunnelStream":
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    # what the connection tells it
-
-    def _end(self, error: PlantgateError) -> None:
-        """The stream is over. Bytes after which the peer had said EOF are complete and stay readable if the tunnel
-        closed; a reset makes them void."""
-        if self._error is None:
-            self._error = error
-        if isinstance(error, StreamReset) or not self._eof_received:
-            self._received.clear()
-            self._eof_received = False
-        self._readable.wake()
-        self._writable.wake()
-
-    def _raise_error(self) -> None:
-        if self._error is not None:
-            raise self._error.with_traceback(None)
 
 
 class TunnelConnection:
@@ -383,14 +156,15 @@ class TunnelConnection:
 
     async def _receive_messages(self) -> None:
         receive, mux, now = self._channel.receive, self.mux, asyncio.get_running_loop().time
-        take_bulk = mux.receive_bulk
+        take_bulk, streams = mux.receive_bulk, self._streams
         try:
             while not mux.closed:
                 message = await receive()
                 self._last_received = now()
-                bulk = take_bulk(message)
-                if bulk is not None:
-                    self._bulk_received(*bulk)
+                if (bulk := take_bulk(message)) is not None:
+                    if (stream := streams.get(bulk[0])) is not None:
+                        stream._received.append(bulk[1])
+                        stream._readable.wake()
                     continue
                 mux.receive_message(message)
                 self._dispatch()
@@ -450,9 +224,8 @@ class TunnelConnection:
             await asyncio.sleep(seen + self._ping_interval - loop.time())
             if self._last_received != seen:
                 continue
-            self.mux.ping()
-            self._kick()
-            await asyncio.sleep(self._ping_timeout)
+            with contextlib.suppress(TimeoutError, TunnelClosed):
+                await self.ping(self._ping_timeout)
             if self._last_received == seen:
                 silence = f"nothing received for {loop.time() - seen:.1f} s"
                 self._finish(TunnelEnd(EndCause.SILENT, GoAwayReason.TIMEOUT, silence), say=GoAwayReason.TIMEOUT)
@@ -498,9 +271,9 @@ class TunnelConnection:
         self._kick()
 
     def _end_streams(self, end: TunnelEnd) -> None:
-        streams, self._streams = self._streams, {}
-        for stream in streams.values():
+        for stream in self._streams.values():
             stream._end(TunnelClosed(end))
+        self._streams.clear()
         for answer in self._pongs.values():
             if not answer.done():
                 answer.set_exception(TunnelClosed(end))
@@ -529,14 +302,11 @@ class TunnelConnection:
         for event in self.mux.events_received():
             react[type(event)](event)
 
-    def _bulk_received(self, stream_id: int, data: bytes) -> None:
-        stream = self._streams.get(stream_id)
-        if stream is not None:
-            stream._received.append(data)
-            stream._readable.wake()
-
     def _data_received(self, event: events.DataReceived) -> None:
-        self._bulk_received(event.stream, event.data)
+        stream = self._streams.get(event.stream)
+        if stream is not None:
+            stream._received.append(event.data)
+            stream._readable.wake()
 
     def _eof_received(self, event: events.EofReceived) -> None:
         stream = self._streams.get(event.stream)
