@@ -127,7 +127,8 @@ class VpnDataPlane:
 
     async def renew_agent(self, public_key: str) -> None:
         """Forget a gateway's WireGuard session and timestamps; its next handshake is taken whatever its clock says."""
-        await self._interfaces.renew_agent(public_key, self._desired)
+        async with self._linking:
+            await self._interfaces.renew_agent(public_key, self._desired)
 
     async def stop(self) -> None:
         """Take interfaces and tables away; with the interfaces goes their forwarding. Also without a `start`."""
