@@ -48,6 +48,8 @@ class Event(StrEnum):
     VERIFICATION_FAILED = "verification.failed"
     CHANGES_APPLIED = "changes.applied"
     STORE_UNREACHABLE = "store.unreachable"
+    SESSIONS_NOT_TIDIED = "sessions.not tidied"
+    LISTENER_FAILED = "listener.failed"
     STORE_REACHABLE = "store.reachable"
     WORKER_STARTED = "worker.started"
     WORKER_EXITED = "worker.exited"

@@ -163,8 +163,8 @@ class ChangeTransaction(Protocol):
 class Credentials(Protocol):
     async def password_of(self, email: str) -> PasswordRecord | None: ...
 
-    async def replace_password_hash(self, person: PersonId, password_hash: str) -> None:
-        """The same password under newer parameters."""
+    async def replace_password_hash(self, person: PersonId, password_hash: str, *, instead_of: str) -> None:
+        """The same password under newer parameters; nothing when the password was set anew meanwhile."""
 
     async def active_totp(self, person: PersonId) -> TotpRecord | None: ...
 

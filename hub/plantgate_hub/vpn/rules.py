@@ -1,4 +1,4 @@
-"""The hub's nftables tables as text: what DESIGN calls per-packet authorization.
+"""The hub's nftables tables as text: every packet is authorized by itself.
 
 A person's packet is translated (`plants`), must then be for a plant subnet (`plant_id`) that this person may reach
 (`allowed`); a plant's packet must answer a flow and pass the same test. There is no short cut for established flows:
@@ -85,6 +85,7 @@ table ip {name} {{
     chain output {{
         type filter hook output priority filter; policy accept;
         oifname {both} meta l4proto != icmp drop
+        oifname {both} icmp type echo-request ip daddr != {settings.agents_pool} drop
     }}
 }}
 """
