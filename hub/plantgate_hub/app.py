@@ -113,7 +113,7 @@ class Node:
     async def run(self, stopping: asyncio.Event) -> None:
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._passwords.close)
-            await stack.enter_async_context(self._feed.running())
+            await self._feed.load()
             await self._look_at_the_clock()
             application = self._application()
             stack.callback(self._feed.on_update(lambda _update: self._endpoint.snapshot_changed()))
@@ -121,13 +121,14 @@ class Node:
             probe = open_responder(self._registry.probe_key, "0.0.0.0")  # noqa: S104  nft redirects to the asked address
             stack.callback(probe.close)
             tasks = await stack.enter_async_context(_background())
+            tasks.create_task(self._feed.run(), name="snapshot feed")
             tasks.create_task(self._endpoint.run(), name="tunnel: desired states")
             tasks.create_task(self._store_reports(), name="tunnel: reports")
             tasks.create_task(self._store_presence(), name="tunnel: presence")
             tasks.create_task(self._renew_certificate(), name="certificate")
             tasks.create_task(self._notify.watchdog(), name="watchdog")
             # Listening comes first: beside a node that runs already, this one ends here and leaves its VPN alone.
-            await stack.enter_async_context(self._listening(application))
+            await stack.enter_async_context(self._listening(application, tasks))
             vpn_off = await self._start_vpn(tasks, probe.port)
             self._notify.send(f"READY=1\nSTATUS={'serving without VPN: ' + vpn_off if vpn_off else 'serving'}")
             self._log.info(Event.STARTED, port=self._config.web.port, keys=dict(self._keys.fingerprints()))
@@ -153,13 +154,13 @@ class Node:
         return build_web(parts, [*self._endpoint.routes(), *enrolment.routes()])
 
     @contextlib.asynccontextmanager
-    async def _listening(self, application: web.Application) -> AsyncIterator[None]:
+    async def _listening(self, application: web.Application, tasks: asyncio.TaskGroup) -> AsyncIterator[None]:
         settings = self._config.web
         guard = FirstRequestGuard()
         application.middlewares.insert(0, guard.middleware)
         runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_SECONDS, **SERVER_OPTIONS)
         await runner.setup()
-        watching = asyncio.create_task(guard.run(cast(web.Server, runner.server)))
+        watching = tasks.create_task(guard.run(cast(web.Server, runner.server)), name="first requests")
         try:
             try:
                 site = web.TCPSite(runner, settings.listen, settings.port, ssl_context=self._tls.context)

@@ -8,7 +8,13 @@ import sys
 from enum import StrEnum
 from typing import Any
 
-import structlog
+_without = "rich" not in sys.modules
+if _without:  # structlog would load it (an eighth of the hub's start) for tracebacks, which are rendered plainly here
+    sys.modules["rich"] = None  # type: ignore[assignment]
+import structlog  # noqa: E402
+
+if _without:
+    del sys.modules["rich"]
 
 
 class Event(StrEnum):
@@ -42,6 +48,8 @@ class Event(StrEnum):
     VERIFICATION_FAILED = "verification.failed"
     CHANGES_APPLIED = "changes.applied"
     STORE_UNREACHABLE = "store.unreachable"
+    SESSIONS_NOT_TIDIED = "sessions.not tidied"
+    LISTENER_FAILED = "listener.failed"
     STORE_REACHABLE = "store.reachable"
     WORKER_STARTED = "worker.started"
     WORKER_EXITED = "worker.exited"

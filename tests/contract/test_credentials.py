@@ -44,7 +44,9 @@ async def test_passwords(filled):
     async with filled.change("test") as change:
         await change.set_password_hash(ADA, "one")
     assert await filled.credentials.password_of("ada@example.com") == PasswordRecord(ADA, "one")
-    await filled.credentials.replace_password_hash(ADA, "two")
+    await filled.credentials.replace_password_hash(ADA, "two", instead_of="one")
+    assert await filled.credentials.password_of("ada@example.com") == PasswordRecord(ADA, "two")
+    await filled.credentials.replace_password_hash(ADA, "three", instead_of="one")  # set anew since it was read
     assert await filled.credentials.password_of("ada@example.com") == PasswordRecord(ADA, "two")
 
 

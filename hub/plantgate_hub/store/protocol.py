@@ -131,6 +131,9 @@ class ChangeTransaction(Protocol):
 
     def remove(self, entity: Entity) -> None: ...
 
+    def changes(self) -> tuple[Change, ...]:
+        """What changed so far, each key once."""
+
     async def counter(self, name: Counter) -> int:
         """The last value set; 0 at first."""
 
@@ -160,8 +163,8 @@ class ChangeTransaction(Protocol):
 class Credentials(Protocol):
     async def password_of(self, email: str) -> PasswordRecord | None: ...
 
-    async def replace_password_hash(self, person: PersonId, password_hash: str) -> None:
-        """The same password under newer parameters."""
+    async def replace_password_hash(self, person: PersonId, password_hash: str, *, instead_of: str) -> None:
+        """The same password under newer parameters; nothing when the password was set anew meanwhile."""
 
     async def active_totp(self, person: PersonId) -> TotpRecord | None: ...
 
