@@ -187,7 +187,7 @@ async def test_the_hub_answers_echo_on_its_service_address_and_nothing_else(worl
     with hub.network():
         server = socket.create_server(("0.0.0.0", 8000))
     try:
-        assert await world.people["tech1"].ping(SERVICE) > 0
+        assert await eventually(lambda: world.people["tech1"].ping(SERVICE)) > 0
         assert await _refused(world.people["tech1"].host, SERVICE, 8000)
         assert await world.lab["outside"].reaches(HUB, 8000)
         gateway = world.lab["north-gateway"]
