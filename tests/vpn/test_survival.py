@@ -170,7 +170,7 @@ async def test_the_end_leaves_nothing_behind(world: World) -> None:
     await world.hub.tell("stop")
     assert "plantgate" not in hub.run(["nft", "list", "ruleset"]).stdout
     assert "pg-" not in hub.run(["ip", "link"]).stdout
-    assert "proto 186" not in hub.run(["ip", "route", "show", "table", "all"]).stdout
+    assert "proto 202" not in hub.run(["ip", "route", "show", "table", "all"]).stdout
     assert hub.sysctl("net.ipv4.ip_forward") == forwarding
     await eventually(lambda: "wireguard-go" not in hub.run(["ps", "ax"]).stdout)
     await world.restart()
