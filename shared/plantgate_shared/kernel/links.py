@@ -23,7 +23,7 @@ from ..netplan import (
 from .commands import NO_RIGHTS, run
 
 ROUTE_PROTOCOL = 202
-"""Marks routes as ours, so that nobody else's are ever touched (linux/rtnetlink.h gives this number to no routing daemon)."""
+"""Marks routes as ours, so that nobody else's are ever touched; linux/rtnetlink.h gives it to no routing daemon."""
 
 
 def link_exists(name: str) -> bool:
