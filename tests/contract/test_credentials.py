@@ -139,6 +139,17 @@ async def test_an_enrolment_code_expires_and_stays_unused_when_enrolment_fails(f
     assert (await filled.enrolment_code("code")).used_at is None
 
 
+async def test_only_enrolment_codes_that_still_open_something_are_listed_and_one_removed_opens_nothing(filled):
+    async with filled.change("test") as change:
+        for lookup in ("used", "open"):
+            await change.add_enrolment_code(_enrolment(lookup))
+        assert await change.use_enrolment_code("used", AgentId("agent-wind"), 50.0)
+        assert await change.open_enrolment_codes(PlantId("wind"), 60.0) == (_enrolment("open"),)
+        assert await change.open_enrolment_codes(PlantId("wind"), 100.0) == ()
+        await change.remove_enrolment_code("open")
+        assert await change.use_enrolment_code("open", AgentId("agent-wind"), 60.0) is None
+
+
 async def test_a_one_time_code_has_one_consumer(filled, other):
     for number in range(5):
         code = OneTimeCode(f"hash{number}", "hand-over", ADA, 100.0, "host", "session", "state")

@@ -155,6 +155,12 @@ class ChangeTransaction(Protocol):
 
     async def enrolment_code(self, lookup_id: str) -> EnrolmentCode | None: ...
 
+    async def open_enrolment_codes(self, plant: PlantId, now: float) -> tuple[EnrolmentCode, ...]:
+        """The plant's codes that can still be used, oldest first."""
+
+    async def remove_enrolment_code(self, lookup_id: str) -> None:
+        """It opens nothing from then on; no error if there is none."""
+
     async def use_enrolment_code(self, lookup_id: str, agent: AgentId, now: float) -> EnrolmentCode | None:
         """Mark the code as used for `agent`; None when it does not exist, was used, or has expired. One of two users
         wins."""
