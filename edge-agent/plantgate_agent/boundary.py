@@ -4,6 +4,7 @@ All of it is pure but `read` and `write`. A boundary is a set of networks; what 
 it lies wholly inside, so that nothing is reachable that a person did not write into the file on the gateway.
 """
 
+import contextlib
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -141,6 +142,14 @@ def read(path: Path, pools: Pools) -> Boundary:
         place = f" at line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{path} is not valid YAML{place}", hint="one line each, like: - 192.168.1.0/24") from None
     return parse(document, str(path), pools)
+
+
+def check_writable(path: Path) -> None:
+    """Make the file's folder where it is missing. Raises ConfigError where `write` would fail."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"cannot write the boundary file {path}", hint="run as root, or change boundary_file")
 
 
 def write(path: Path, boundary: Boundary) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import __version__
+
 if TYPE_CHECKING:
     from .config import AgentConfig
     from .lans import Lan
@@ -31,10 +33,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="plantgate-agent", description="Plantgate's edge agent for a gateway.")
+    parser.add_argument("--version", action="version", version=f"plantgate-agent {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, function: object, text: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, description=text)
+    def command(name: str, function: object, text: str, *, listed: bool = True) -> argparse.ArgumentParser:
+        if listed:
+            added = commands.add_parser(name, help=text, description=text)
+        else:
+            added = commands.add_parser(name, description=text)
         added.add_argument("--config", metavar="FILE", help=f"configuration file (default: {DEFAULT_CONFIG}, if there)")
         added.set_defaults(command=function)
         return added
@@ -50,9 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     command("run", _run, "Run the agent (what the service does).")
     status = command("status", _status, "Show how the running agent is.")
     status.add_argument("--json", action="store_true", help="as one JSON document")
-    command("worker", _worker, "The agent's inner process; `run` starts it.")
+    command("worker", _worker, "The agent's inner process; `run` starts it.", listed=False)
     command("boundary", _boundary, "Check the boundary file, and print the networks that it lets through.")
     command("cleanup", _cleanup, "Remove from the kernel what an agent that is gone left there.")
+    command("example-config", _example_config, "Print a configuration file with every key explained.")
     return parser
 
 
@@ -72,6 +79,8 @@ def _load(arguments: argparse.Namespace) -> "AgentConfig":
 def _enroll(arguments: argparse.Namespace) -> int:
     import asyncio
 
+    from plantgate_shared.identity.handshake import HandshakeError, Reason
+
     from .enrol import Request, enrol
     from .prove import prove
     from .state import parse_hub_url
@@ -83,8 +92,15 @@ def _enroll(arguments: argparse.Namespace) -> int:
     ask = input if sys.stdin.isatty() else None
     enrolment, identity = enrol(config, request, _detect(config), ask, print)
     print(f"enrolled as a gateway of the plant {enrolment.plant_name!r}")
-    for sentence in asyncio.run(prove(config, enrolment, identity)).sentences():
-        print(sentence)
+    try:
+        for sentence in asyncio.run(prove(config, enrolment, identity)).sentences():
+            print(sentence)
+    except HandshakeError as error:
+        if error.reason is not Reason.INACTIVE:
+            raise
+        print("another gateway serves this plant now; this one waits until it is made the active one in the portal")
+    if arguments.replace:
+        print("an agent that runs goes on as before until: systemctl restart plantgate-agent")
     print("start the agent with: systemctl enable --now plantgate-agent")
     return 0
 
@@ -111,8 +127,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from .prepare import prepare
 
     config = _load(arguments)
-    prepare(config)
-    os.environ.update(to_environment(config))
+    lock = prepare(config)
+    os.environ.update({**to_environment(config), host.LOCK_FD: str(lock)})
     command = host.command(config.worker_user)
     sys.stdout.flush()
     os.execv(command[0], command)  # noqa: S606  the host starts with an empty memory
@@ -146,6 +162,21 @@ def _cleanup(arguments: argparse.Namespace) -> int:
     import asyncio
 
     from .app import clean_up
+    from .config import from_environment
+    from .state import StateDirectory
 
-    asyncio.run(clean_up(_load(arguments)))
+    config = _load(arguments)
+    state = StateDirectory(config.state_dir, config.worker_user)
+    if from_environment() is None and state.enrolled():  # a person's or systemd's command, not the host's own
+        state.lock()
+    asyncio.run(clean_up(config))
+    return 0
+
+
+def _example_config(_arguments: argparse.Namespace) -> int:
+    from plantgate_shared.config import example
+
+    from .config import AgentConfig
+
+    print(example(AgentConfig))
     return 0

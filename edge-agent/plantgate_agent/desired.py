@@ -12,7 +12,7 @@ from .config import Pools
 from .lans import KernelRoute, interfaces_towards
 from .netstate import Desired
 from .rules import Mapping, Rules
-from .targets import Target, approved
+from .targets import Target, approved, is_never
 
 SMALLEST_MTU, LARGEST_MTU = 576, 9000
 
@@ -68,6 +68,23 @@ def decide(state: DesiredState, site: Site) -> Decision:
     )
     network = Desired(rules, site.public_key, state.hub_wireguard_key, state.mtu)
     return Decision(network, targets, verdict.refused, tuple(_without_route(verdict.accepted, site.routes)))
+
+
+def check_endpoint(
+    address: IPv4Address, boundary: Boundary, routes: Sequence[KernelRoute], hub: frozenset[IPv4Address]
+) -> IPv4Address:
+    """The hub's UDP endpoint, unless it lies on the plant's side: whatever the hub says, its datagrams go there.
+
+    Where the tunnel itself leads (`hub`) is no secret way into the plant. Raises InvalidInput.
+    """
+    lans = interfaces_towards(boundary.networks, routes)
+    near = (route.network for route in routes if route.interface in lans and route.network.prefixlen > 0)
+    inside = boundary.contains(address) or any(address in network for network in near)
+    if address not in hub and (is_never(address) or inside):
+        raise InvalidInput(
+            f"the hub's UDP endpoint {address} lies on the plant's side", hint="correct the hub's vpn.public_host"
+        )
+    return address
 
 
 def _within(network: IPv4Network, pool: IPv4Network, what: str) -> IPv4Network:

@@ -66,14 +66,17 @@ def enrol(
             hint="add --replace to give that up and enrol anew",
         )
     boundary = choose_boundary(config, request, lans, ask, say)
+    boundaries.check_writable(config.boundary_file)
     state.prepare()
-    if request.replace:
-        state.forget()
-    identity, wireguard = state.identity(), state.wireguard()
+    fresh = state.successor() if state.enrolled() else state
+    fresh.prepare()
+    identity, wireguard = fresh.identity(), fresh.wireguard()
     say(f"asking {request.hub} ...")
     enrolment = _exchange(config, request, identity.public, wireguard.public)
     boundaries.write(config.boundary_file, boundary)
-    state.save(enrolment)
+    fresh.save(enrolment)
+    if fresh is not state:
+        state.take_over(fresh)
     state.hand_over()
     return enrolment, identity
 

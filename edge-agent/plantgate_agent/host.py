@@ -15,6 +15,8 @@ import time
 
 HEARTBEAT_FD = "PLANTGATE_HEARTBEAT_FD"
 """Environment variable that names the worker's end of the pipe."""
+LOCK_FD = "PLANTGATE_LOCK_FD"
+"""Environment variable that names the descriptor whose lock shows that this gateway's agent runs."""
 SILENT_FOR = 5.0
 """Seconds without a sign of life after which a worker hangs. With a restart it makes the 6 s that a hang may cost."""
 OWN_STALL = 7.0
@@ -312,5 +314,13 @@ def say(message: str) -> None:
     sys.stderr.flush()
 
 
+def keep_lock() -> None:
+    """The host alone holds the lock: one that is killed must not live on in its worker."""
+    number = os.environ.pop(LOCK_FD, "")
+    if number.isdigit():
+        os.set_inheritable(int(number), False)
+
+
 if __name__ == "__main__":
+    keep_lock()
     sys.exit(Host(sys.argv[1]).run())

@@ -13,10 +13,14 @@ _WIREGUARD_SOCKETS = Path("/run/wireguard")
 _WIREGUARD_MODULE = Path("/sys/module/wireguard")
 
 
-def prepare(config: AgentConfig) -> None:
-    """Raises ConfigError, also when the gateway is not enrolled."""
+def prepare(config: AgentConfig) -> int:
+    """The descriptor that holds the gateway for this agent (see `StateDirectory.lock`).
+
+    Raises ConfigError, also when the gateway is not enrolled, and Conflict when its agent is running already.
+    """
     state = StateDirectory(config.state_dir, config.worker_user)
     state.enrolment()
+    lock = state.lock()
     state.hand_over()
     try:
         config.run_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -25,6 +29,7 @@ def prepare(config: AgentConfig) -> None:
         raise ConfigError(f"cannot use the run folder {config.run_dir}: {error.strerror}") from None
     if not _WIREGUARD_MODULE.exists():
         _let_wireguard_go_in(config.worker_user)
+    return lock
 
 
 def _let_wireguard_go_in(user: str) -> None:

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import pwd
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from plantgate_shared.errors import ConfigError, InvalidInput
+from plantgate_shared.errors import ConfigError, Conflict, InvalidInput
 from plantgate_shared.identity.handshake import PinnedHub
 from plantgate_shared.identity.keys import (
     IdentityKey,
@@ -24,6 +25,7 @@ from plantgate_shared.secret import Secret
 ENROLMENT_FILE = "enrolment.json"
 IDENTITY_FILE = "identity.key"
 WIREGUARD_FILE = "wireguard.key"
+SUCCESSOR_FOLDER = "successor"
 DEFAULT_PORT = 443
 
 
@@ -76,7 +78,11 @@ class StateDirectory:
         self._owner = owner
 
     def enrolled(self) -> bool:
-        return (self.path / ENROLMENT_FILE).exists()
+        """Raises ConfigError when that cannot be seen."""
+        try:
+            return (self.path / ENROLMENT_FILE).exists()
+        except OSError as error:
+            raise ConfigError(f"cannot look into {self.path}: {error.strerror}", hint="run it as root") from None
 
     def enrolment(self) -> Enrolment:
         """Raises ConfigError when the gateway is not enrolled or the file is damaged."""
@@ -135,14 +141,41 @@ class StateDirectory:
                 f"cannot use the state folder {self.path}: {error.strerror}", hint="run as root, or change state_dir"
             ) from None
 
+    def lock(self) -> int:
+        """Claim the gateway for one running agent: two would take the tunnel and the rules from each other.
+
+        The descriptor holds the claim, also in a program that takes this one's place. Raises Conflict, ConfigError.
+        """
+        try:
+            folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise ConfigError(f"cannot open {self.path}: {error.strerror}", hint="run it as root") from None
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(folder)
+            raise Conflict(
+                "this gateway's agent is running already",
+                hint="see: plantgate-agent status; stop it with: systemctl stop plantgate-agent",
+            ) from None
+        os.set_inheritable(folder, True)
+        return folder
+
     def hand_over(self) -> None:
         """Give folder and files to the worker's user, where we are root and there is such a user."""
         give_to(self._owner, self.path, *self.path.iterdir())
 
-    def forget(self) -> None:
-        """Remove enrolment and keys: the gateway is a stranger to every hub then."""
-        for name in (ENROLMENT_FILE, IDENTITY_FILE, WIREGUARD_FILE):
-            (self.path / name).unlink(missing_ok=True)
+    def successor(self) -> "StateDirectory":
+        """Where keys and enrolment of another hub or plant are made. The present ones stay good until it has them, and
+        a command that is repeated after a lost answer finds the same keys there."""
+        return StateDirectory(self.path / SUCCESSOR_FOLDER, self._owner)
+
+    def take_over(self, successor: "StateDirectory") -> None:
+        """Give up what is here for what the successor holds."""
+        (self.path / ENROLMENT_FILE).unlink(missing_ok=True)
+        for name in (IDENTITY_FILE, WIREGUARD_FILE, ENROLMENT_FILE):  # enrolled again once all of it is here
+            (successor.path / name).replace(self.path / name)
+        successor.path.rmdir()
 
 
 def give_to(user: str, *paths: Path) -> None:

@@ -63,6 +63,8 @@ class Handlers:
     on_datagrams: Callable[[int, bytes], None]
     on_epoch: Callable[[int], None]
     """The hub proved that the plant's epoch is a later one."""
+    on_problem: Callable[[], None] = lambda: None
+    """There is no tunnel, for a reason that `HubTunnel.problem` has anew."""
 
 
 async def resolve(host: str, port: int) -> tuple[str, ...]:
@@ -210,13 +212,20 @@ class HubTunnel:
 
     def _refused(self, error: HandshakeError) -> float:
         self._log.warning(Event.TUNNEL_REFUSED, reason=str(error.reason), proved=error.proved, error=str(error))
-        self.problem = str(error)
+        self._tell(str(error))
         if error.proved and error.epoch > self._enrolment.epoch:
             self._enrolment = dataclasses.replace(self._enrolment, epoch=error.epoch)
             self._handlers.on_epoch(error.epoch)
+        if error.reason is Reason.EPOCH:
+            return backoff.FIRST  # with the epoch it was just told it may attach
         return backoff.LONGEST_REFUSED if error.reason in _FOR_LONG else backoff.LONGEST
 
     def _problem(self, text: str) -> None:
         if text != self.problem:  # once, not at every attempt of a long outage
             self._log.warning(Event.TUNNEL_DOWN, hub=str(self._enrolment.hub), error=text)
-        self.problem = text
+        self._tell(text)
+
+    def _tell(self, problem: str) -> None:
+        changed, self.problem = problem != self.problem, problem
+        if changed:
+            self._handlers.on_problem()

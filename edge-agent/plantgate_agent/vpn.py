@@ -23,7 +23,7 @@ from .boundary import Boundary, Refused
 from .boundary_reader import BoundaryReader
 from .config import AgentConfig
 from .dataplane import DataPlane, Outcome
-from .desired import Decision, Site, decide
+from .desired import Decision, Site, check_endpoint, decide
 from .handshakes import HandshakeAge
 from .paths import PathMachine, SendProbe, UsePath
 from .probe import Prober, open_prober
@@ -209,7 +209,7 @@ class Vpn:
         """Read everything anew and lead the kernel there; whether that worked."""
         boundary, problem = await self._look_at_boundary()
         try:
-            unresolved = await self._look_up_endpoint(message)
+            unresolved = await self._look_up_endpoint(message, boundary)
             decision = decide(message, await self._site(boundary))
             self._on_targets(decision.targets)
             async with self._kernel:
@@ -231,12 +231,14 @@ class Vpn:
         )
         return True
 
-    async def _look_up_endpoint(self, message: DesiredState) -> tuple[str, ...]:
+    async def _look_up_endpoint(self, message: DesiredState, boundary: Boundary) -> tuple[str, ...]:
         """Where the hub's UDP endpoint is; a name that does not resolve only means that there is no UDP now."""
         if self._look_up:
             try:
-                self._udp_address = await address_of(message.udp_endpoint)
+                found, routes = await address_of(message.udp_endpoint), await self._dataplane.routes()
+                self._udp_address = check_endpoint(found, boundary, routes, self._hub)
             except InvalidInput as error:
+                self._udp_address = None
                 return (str(error),)
             self._look_up = False
         if self._udp_address:

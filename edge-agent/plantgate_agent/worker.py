@@ -67,6 +67,7 @@ class Worker:
                 on_control=self._on_control,
                 on_datagrams=self._vpn.from_hub,
                 on_epoch=parts.state.raise_epoch,
+                on_problem=self._changed.set,
             ),
             self._vpn.permit,
         )

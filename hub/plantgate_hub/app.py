@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
+import errno
+import os
 import signal
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import cast
 
 from aiohttp import web
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from plantgate_shared.errors import ConfigError, KernelError, PlantgateError
+from plantgate_shared.errors import KernelError, PlantgateError
 from plantgate_shared.identity.handshake import PinnedHub
 from plantgate_shared.logging import Event, get_logger
 from plantgate_shared.secret import Secret
@@ -43,6 +46,8 @@ PRESENCE_EVERY = 5.0
 """Seconds between notes of which agents are attached; readers take one for gone after 15."""
 VPN_RETRY = 10.0
 """Seconds until the VPN is tried again after the kernel refused it."""
+CLOCK_TOLERANCE = 300.0
+"""Seconds that the clocks of a hub's nodes may differ."""
 SHUTDOWN_SECONDS = 2.0
 """For requests in progress; streams to devices never end by themselves."""
 
@@ -57,11 +62,18 @@ async def serve(config: HubConfig) -> None:
         await Node(config, opened).run(stopping)
 
 
-async def clean_up(config: HubConfig) -> None:
-    """Take the VPN's interfaces and tables away, after the hub has ended."""
-    plane = _data_plane(config, hub_keys.load_or_create(config.keys.directory), probe_port=1)
-    if (await plane.available()).possible:
+async def clean_up() -> None:
+    """Take the VPN's interfaces and tables away, after the hub has ended.
+
+    They are found by their names: a configuration that cannot be read, or keys that are gone, must not keep them.
+    """
+    config, unused = HubConfig(), Secret(bytes(32))
+    plane = VpnDataPlane(VpnSettings.of(config.vpn, config.pools, probe_port=1), unused, unused)
+    available = await plane.available()
+    if available.possible:
         await plane.stop()
+    else:
+        get_logger().warning(Event.VPN_OFF, cause=str(available))
 
 
 def _data_plane(config: HubConfig, keys: hub_keys.HubKeys, probe_port: int) -> VpnDataPlane:
@@ -101,20 +113,23 @@ class Node:
     async def run(self, stopping: asyncio.Event) -> None:
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._passwords.close)
-            await stack.enter_async_context(self._feed.running())
+            await self._feed.load()
+            await self._look_at_the_clock()
             application = self._application()
             stack.callback(self._feed.on_update(lambda _update: self._endpoint.snapshot_changed()))
             stack.callback(self._registry.watch(self._agent_happened))
             probe = open_responder(self._registry.probe_key, "0.0.0.0")  # noqa: S104  nft redirects to the asked address
             stack.callback(probe.close)
             tasks = await stack.enter_async_context(_background())
+            tasks.create_task(self._feed.run(), name="snapshot feed")
             tasks.create_task(self._endpoint.run(), name="tunnel: desired states")
             tasks.create_task(self._store_reports(), name="tunnel: reports")
             tasks.create_task(self._store_presence(), name="tunnel: presence")
             tasks.create_task(self._renew_certificate(), name="certificate")
             tasks.create_task(self._notify.watchdog(), name="watchdog")
+            # Listening comes first: beside a node that runs already, this one ends here and leaves its VPN alone.
+            await stack.enter_async_context(self._listening(application, tasks))
             vpn_off = await self._start_vpn(tasks, probe.port)
-            await stack.enter_async_context(self._listening(application))
             self._notify.send(f"READY=1\nSTATUS={'serving without VPN: ' + vpn_off if vpn_off else 'serving'}")
             self._log.info(Event.STARTED, port=self._config.web.port, keys=dict(self._keys.fingerprints()))
             await stopping.wait()
@@ -139,26 +154,36 @@ class Node:
         return build_web(parts, [*self._endpoint.routes(), *enrolment.routes()])
 
     @contextlib.asynccontextmanager
-    async def _listening(self, application: web.Application) -> AsyncIterator[None]:
+    async def _listening(self, application: web.Application, tasks: asyncio.TaskGroup) -> AsyncIterator[None]:
         settings = self._config.web
         guard = FirstRequestGuard()
         application.middlewares.insert(0, guard.middleware)
         runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_SECONDS, **SERVER_OPTIONS)
         await runner.setup()
-        watching = asyncio.create_task(guard.run(cast(web.Server, runner.server)))
+        watching = tasks.create_task(guard.run(cast(web.Server, runner.server)), name="first requests")
         try:
             try:
                 site = web.TCPSite(runner, settings.listen, settings.port, ssl_context=self._tls.context)
                 await site.start()
             except OSError as error:
-                raise ConfigError(
-                    f"cannot listen on {settings.listen} port {settings.port}: {error.strerror or error}",
-                    hint="is another program using it? web.listen and web.port choose another",
+                cause = os.strerror(error.errno) if error.errno else str(error)
+                raise KernelError(
+                    f"cannot listen on {settings.listen} port {settings.port}: {cause}", hint=_listen_hint(error)
                 ) from None
             yield
         finally:
             watching.cancel()
             await runner.cleanup()
+
+    async def _look_at_the_clock(self) -> None:
+        """A clock that was set back keeps the hub running, but people's codes and time-limited access are wrong."""
+        newest = max((change.at for change in await self._store.history(limit=1)), default=0.0)
+        if newest - time.time() > CLOCK_TOLERANCE:
+            self._log.error(
+                Event.CLOCK_WRONG,
+                cause=f"this host's clock says {_day(time.time())}, but the newest change was made on {_day(newest)}",
+                remedy="set the clock (timedatectl); until then sign-in codes and time-limited access are wrong",
+            )
 
     async def _start_vpn(self, tasks: asyncio.TaskGroup, probe_port: int) -> str:
         """Start the data plane; why it is off, otherwise. Portal and proxy serve in either case."""
@@ -243,9 +268,26 @@ async def _background() -> AsyncIterator[asyncio.TaskGroup]:
     async def end() -> None:
         raise Ended
 
+    told: list[BaseException] = []
     try:
         async with asyncio.TaskGroup() as tasks:
             yield tasks
             tasks.create_task(end())
     except* Ended:
         pass
+    except* PlantgateError as errors:
+        told += errors.exceptions
+    if told:  # outside of `except*`, which would wrap it again: a person gets the one line
+        raise told[0]
+
+
+def _day(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).date().isoformat()
+
+
+def _listen_hint(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "another program, perhaps this hub itself, has it; web.listen and web.port choose another"
+    if error.errno == errno.EACCES:
+        return "ports below 1024 need root or CAP_NET_BIND_SERVICE; web.port chooses another"
+    return "web.listen must be an address of this host"

@@ -150,4 +150,7 @@ def _background(
 async def _tidy(sessions: SessionArchive) -> None:
     while True:
         await asyncio.sleep(TIDY_SECONDS)
-        await sessions.tidy()
+        try:
+            await sessions.tidy()
+        except Exception:  # the next round may do better; without any, sessions would pile up
+            get_logger().exception(Event.SESSIONS_NOT_TIDIED)

@@ -38,7 +38,8 @@ def load(path: Path, section: type[T]) -> T:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
-            f"there is no configuration file {path}", hint="name another with --config, or copy the example"
+            f"there is no configuration file {path}",
+            hint="name another with --config; the command example-config prints one",
         ) from None
     except OSError as error:
         raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}") from None

@@ -8,7 +8,13 @@ import sys
 from enum import StrEnum
 from typing import Any
 
-import structlog
+_without = "rich" not in sys.modules
+if _without:  # structlog would load it (an eighth of the hub's start) for tracebacks, which are rendered plainly here
+    sys.modules["rich"] = None  # type: ignore[assignment]
+import structlog  # noqa: E402
+
+if _without:
+    del sys.modules["rich"]
 
 
 class Event(StrEnum):
@@ -17,6 +23,7 @@ class Event(StrEnum):
     STARTED = "process.started"
     STOPPED = "process.stopped"
     FAILED = "process.failed"
+    CLOCK_WRONG = "clock.wrong"
     TUNNEL_UP = "tunnel.up"
     TUNNEL_DOWN = "tunnel.down"
     TUNNEL_REFUSED = "tunnel.refused"
@@ -41,6 +48,8 @@ class Event(StrEnum):
     VERIFICATION_FAILED = "verification.failed"
     CHANGES_APPLIED = "changes.applied"
     STORE_UNREACHABLE = "store.unreachable"
+    SESSIONS_NOT_TIDIED = "sessions.not tidied"
+    LISTENER_FAILED = "listener.failed"
     STORE_REACHABLE = "store.reachable"
     WORKER_STARTED = "worker.started"
     WORKER_EXITED = "worker.exited"
@@ -49,8 +58,9 @@ class Event(StrEnum):
 
 def configure(level: str = "info", *, json: bool | None = None) -> None:
     """Set logging up for the process; `json=None` means JSON unless standard error is a terminal."""
-    as_json = not sys.stderr.isatty() if json is None else json
-    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=True)
+    terminal = sys.stderr.isatty()
+    as_json = not terminal if json is None else json
+    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=terminal)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

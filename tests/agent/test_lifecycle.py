@@ -119,7 +119,7 @@ def test_stopping_leaves_no_trace(running):
     assert site.table().strip() == ""
     assert site.forwarding("lan0") == "0"
     assert "pg-hub" not in site.gateway.run(["ip", "link"]).stdout
-    assert site.gateway.run(["ip", "route", "show", "table", "all", "proto", "186"], check=False).stdout == ""
+    assert site.gateway.run(["ip", "route", "show", "table", "all", "proto", "202"], check=False).stdout == ""
     wait_until(lambda: wireguard_go(site) == [])
     assert not site.ping(DEVICE_TRANSIT)
     assert site.run_agent("status", check=False).status == 69

@@ -44,7 +44,9 @@ async def test_passwords(filled):
     async with filled.change("test") as change:
         await change.set_password_hash(ADA, "one")
     assert await filled.credentials.password_of("ada@example.com") == PasswordRecord(ADA, "one")
-    await filled.credentials.replace_password_hash(ADA, "two")
+    await filled.credentials.replace_password_hash(ADA, "two", instead_of="one")
+    assert await filled.credentials.password_of("ada@example.com") == PasswordRecord(ADA, "two")
+    await filled.credentials.replace_password_hash(ADA, "three", instead_of="one")  # set anew since it was read
     assert await filled.credentials.password_of("ada@example.com") == PasswordRecord(ADA, "two")
 
 
@@ -135,6 +137,17 @@ async def test_an_enrolment_code_expires_and_stays_unused_when_enrolment_fails(f
     with pytest.raises(Conflict):
         await fail()
     assert (await filled.enrolment_code("code")).used_at is None
+
+
+async def test_only_enrolment_codes_that_still_open_something_are_listed_and_one_removed_opens_nothing(filled):
+    async with filled.change("test") as change:
+        for lookup in ("used", "open"):
+            await change.add_enrolment_code(_enrolment(lookup))
+        assert await change.use_enrolment_code("used", AgentId("agent-wind"), 50.0)
+        assert await change.open_enrolment_codes(PlantId("wind"), 60.0) == (_enrolment("open"),)
+        assert await change.open_enrolment_codes(PlantId("wind"), 100.0) == ()
+        await change.remove_enrolment_code("open")
+        assert await change.use_enrolment_code("open", AgentId("agent-wind"), 60.0) is None
 
 
 async def test_a_one_time_code_has_one_consumer(filled, other):

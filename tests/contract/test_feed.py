@@ -10,7 +10,7 @@ import structlog
 from plantgate_hub.domain.model import Job, OrgRole, PersonId, PlantId
 from plantgate_hub.domain.policy import job_of
 from plantgate_hub.domain.snapshot import Change, Kind
-from plantgate_hub.store import SnapshotFeed, StoreUnavailable
+from plantgate_hub.store import SnapshotFeed, StoreUnavailable, Update
 from plantgate_shared.logging import Event
 from tests import worlds
 from tests.eventually import eventually
@@ -132,6 +132,23 @@ async def flaky_feed(store):
     flaky = Flaky(store)
     async with SnapshotFeed(flaky, poll=0.02).running() as feed:
         yield flaky, feed
+
+
+async def test_a_listener_that_fails_keeps_no_other_from_hearing(filled):
+    heard: list[Update] = []
+
+    def broken(_update):
+        raise KeyError("a bug")
+
+    with structlog.testing.capture_logs() as logs:
+        async with SnapshotFeed(filled).running() as feed:
+            feed.on_update(broken)
+            feed.on_update(heard.append)
+            for row in (GRANT, worlds.grant("bob", "wind", Job.VIEWER)):
+                await put(filled, row)
+                await feed.reaches(await filled.revision())
+    assert [update.after.revision for update in heard] == [2, 3]
+    assert {entry["event"] for entry in logs} == {Event.LISTENER_FAILED}
 
 
 async def test_a_store_that_is_away_leaves_the_snapshot_and_is_said_once(filled):

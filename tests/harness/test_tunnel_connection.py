@@ -320,6 +320,17 @@ async def test_a_handler_that_has_said_everything_may_return():
         assert pair.agent.mux.buffered_in == 0
 
 
+async def test_closing_a_stream_wakes_its_reader():
+    async with memory_pair(agent={"on_stream": Device()}) as pair:
+        stream = await pair.hub.open_stream(TARGET, WAIT)
+        await stream.write_eof()
+        reading = asyncio.create_task(stream.read())
+        await asyncio.sleep(0)
+        stream.close()
+        with pytest.raises(StreamReset, match="closed by this side"):
+            await reading
+
+
 async def test_a_handler_that_returns_early_resets_its_stream():
     async def leave(stream: TunnelStream, target) -> None:
         stream.accept()

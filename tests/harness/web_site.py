@@ -90,9 +90,9 @@ class MemoryCredentials:
     async def password_of(self, email: str) -> PasswordRecord | None:
         return self.passwords.get(email)
 
-    async def replace_password_hash(self, person: PersonId, password_hash: str) -> None:
+    async def replace_password_hash(self, person: PersonId, password_hash: str, *, instead_of: str) -> None:
         for email, record in self.passwords.items():
-            if record.person == person:
+            if record == PasswordRecord(person, instead_of):
                 self.passwords[email] = PasswordRecord(person, password_hash)
 
     async def active_totp(self, person: PersonId) -> TotpRecord | None:
@@ -143,8 +143,9 @@ class MemorySessions:
 
     async def pass_two_factor(self, id: str, at: float) -> bool:
         self._check()
-        self.records[id] = replace(self.records[id], two_factor_at=at)
-        return True
+        if id in self.records:
+            self.records[id] = replace(self.records[id], two_factor_at=at)
+        return id in self.records
 
     async def end(self, id: str) -> None:
         self._check()

@@ -247,6 +247,30 @@ async def test_switching_between_two_plants_with_one_range(world):
     assert len((await world.snapshot()).preferences) == 0
 
 
+async def test_a_new_grant_does_not_turn_a_range_that_is_in_use(world):
+    """Wind's subnet is the older one and would win an undecided overlap; the person is at work on Solar."""
+    await world.services.profiles.create(CONSOLE, world.id("tom"), "laptop", key())
+    subnets = await two_plants(world)
+    grants, ada, tom = world.services.grants, world.actor("ada"), world.id("tom")
+    await grants.revoke(ada, tom, world.wind.id)
+    assert await states(world) == [REACHED]
+    await grants.give(ada, tom, world.wind.id, Job.OPERATOR)
+    assert await states(world) == [LOST, REACHED]
+    await world.services.routes.prefer(world.actor("tom"), tom, subnets["Wind"].id)
+    assert await states(world) == [REACHED, LOST], "the person decides"
+
+
+async def test_a_grant_for_later_does_not_turn_a_range_when_it_begins(world):
+    await world.services.profiles.create(CONSOLE, world.id("tom"), "laptop", key())
+    await two_plants(world)
+    grants, ada, tom, now = world.services.grants, world.actor("ada"), world.id("tom"), world.clock.now
+    await grants.revoke(ada, tom, world.wind.id)
+    await grants.give(ada, tom, world.wind.id, Job.OPERATOR, starts=now + 5, ends=now + 3600)
+    assert await states(world) == [REACHED]
+    world.clock.now += 6
+    assert await states(world) == [LOST, REACHED]
+
+
 async def test_a_route_goes_offline_with_its_agent(world):
     await two_plants(world)
     world.clock.now += 60

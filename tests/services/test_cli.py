@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -148,6 +149,21 @@ def test_plain_output_is_readable(shell):
     header, row = out.splitlines()
     assert header.split() == ["id", "name"]
     assert row.endswith("North")
+    shell.admin("plant", "create", "North", "Wind")
+    code = shell.run("admin", "enrolment-code", "create", "Wind")[1]
+    assert re.search(r"^expires: 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC$", code, re.MULTILINE)
+    assert isinstance(shell.admin("enrolment-code", "create", "Wind")["expires"], float)
+    assert shell.run("admin", "agent", "list")[1] == "none\n"
+    assert shell.admin("agent", "list") == []
+
+
+def test_version_and_example(monkeypatch, capsys):
+    for argument, words in (("--version", "plantgate-hub 0."), ("example-config", "  # port: 443\n")):
+        monkeypatch.setattr(sys, "argv", ["plantgate-hub", argument])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+        assert words in capsys.readouterr().out
 
 
 def test_db_upgrade_can_be_repeated_and_files_are_private(shell, tmp_path):

@@ -4,9 +4,10 @@ import pyotp
 import pytest
 
 from plantgate_hub.domain.model import Job, OrgRole
+from plantgate_hub.domain.snapshot import Change, Kind
 from plantgate_hub.services import CONSOLE, generate_password
 from plantgate_hub.services.passwords import check_password, hash_password
-from plantgate_hub.store import PasswordRecord
+from plantgate_hub.store import PasswordRecord, SessionRecord
 from plantgate_shared.errors import Conflict, Denied, InvalidInput, NotFound
 
 
@@ -131,6 +132,22 @@ async def test_a_password_is_set_by_its_person_or_the_console_and_ends_sessions(
         await world.services.people.set_password(world.actor("tom"), world.id("tom"), "short")
 
 
+@pytest.mark.parametrize("change", ["password", "second factor", "second factor removed", "deleted"])
+async def test_what_makes_a_sign_in_worthless_ends_all_sessions_everywhere(world, change):
+    who, people = world.id("tom"), world.services.people
+    await world.store.sessions.add(SessionRecord("s", who, 0.0, 0.0, 1e12, two_factor_at=1.0))
+    revision = await world.store.revision()
+    await {
+        "password": lambda: people.set_password(CONSOLE, who, "a new password"),
+        "second factor": lambda: people.enrol_totp(CONSOLE, who),
+        "second factor removed": lambda: people.remove_totp(CONSOLE, who),
+        "deleted": lambda: people.delete(CONSOLE, who),
+    }[change]()
+    assert await world.store.sessions.find("s", 1.0) is None
+    told = (await world.store.changes_since(revision)).changes
+    assert Change(Kind.SESSION, ("person", who)) in told  # nodes remember sessions and hear of it
+
+
 async def test_totp_from_the_console_is_active_at_once(world):
     enrolment = await world.services.people.enrol_totp(CONSOLE, world.id("tom"))
     assert (await world.store.credentials.active_totp(world.id("tom"))).secret == enrolment.secret
@@ -154,6 +171,13 @@ async def test_deleting_a_person_ends_everything_of_theirs(world):
     assert not snapshot.grants_of(world.id("tom"))
     with pytest.raises(Conflict, match="only cloud operator"):
         await world.services.people.delete(CONSOLE, world.id("root"))
+
+
+async def test_no_administrator_deletes_a_cloud_operator_by_making_them_a_member(world):
+    await world.services.people.set_cloud_operator(CONSOLE, world.id("sue"), True)
+    with pytest.raises(NotFound):
+        await world.services.people.delete(world.actor("sam"), world.id("sue"))
+    await world.services.people.delete(world.actor("root"), world.id("sue"))
 
 
 @pytest.mark.parametrize("email", ["", "tom", "tom@", "@x", "a b@x", "a@b@c", "x" * 250 + "@y.de", "a\u202e@x"])

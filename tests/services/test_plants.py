@@ -175,6 +175,19 @@ async def test_a_code_expires(world):
         await world.services.agents.create_code(world.actor("sam"), world.wind.id)
 
 
+async def test_a_code_is_withdrawn(world):
+    agents, ada = world.services.agents, world.actor("ada")
+    lookup = (await agents.create_code(ada, world.wind.id, "box")).record.lookup_id
+    assert [code.lookup_id for code in await agents.open_codes(ada, world.wind.id)] == [lookup]
+    with pytest.raises(NotFound):
+        await agents.withdraw_code(world.actor("sam"), world.wind.id, lookup)
+    with pytest.raises(NotFound):
+        await agents.withdraw_code(ada, world.solar.id, lookup)
+    await agents.withdraw_code(ada, world.wind.id, lookup)
+    assert await agents.open_codes(ada, world.wind.id) == ()
+    assert await agents.enrol(lookup, gateway(), world.clock.now) is None
+
+
 async def test_a_second_gateway_stands_by_until_it_is_activated(world):
     agents, ada = world.services.agents, world.actor("ada")
     made = []

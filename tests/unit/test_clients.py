@@ -1,6 +1,8 @@
 """Clients: which public keys are usable, and the file that never changes."""
 
 import base64
+import dataclasses
+import inspect
 import io
 from ipaddress import IPv6Network
 
@@ -8,7 +10,10 @@ import pytest
 from wireguard_tools import WireguardConfig
 
 from plantgate_hub.domain.clients import PRIVATE_KEY_LINE, ClientSettings, check_public_key, render_client_config
+from plantgate_hub.domain.model import Profile
 from plantgate_hub.domain.pools import Pools
+from plantgate_hub.services import Profiles
+from plantgate_hub.store import tables
 from plantgate_shared.errors import InvalidInput
 from plantgate_shared.identity.keys import WireGuardKey
 from tests import worlds
@@ -85,6 +90,15 @@ def test_the_file_is_what_a_stock_client_reads_once_its_key_is_in():
         "fd00:1:2::/48",
     }
     assert "PrivateKey =" not in text.replace(PRIVATE_KEY_LINE, "")
+
+
+def test_the_hub_has_no_place_for_a_private_key():
+    """What is stored of a profile is its public half; a column or field that could hold more has to be argued for."""
+    fields = {field.name for field in dataclasses.fields(Profile)}
+    assert fields == {"id", "person", "name", "public_key", "address", "address6"}
+    assert {column.name for column in tables.profiles.columns} == fields
+    for method in (Profiles.create, Profiles.rotate):
+        assert not [name for name in inspect.signature(method).parameters if "private" in name]
 
 
 def test_an_office_on_a_private_range_can_do_with_aliases_only():

@@ -114,3 +114,12 @@ def test_a_flow_is_named_to_the_kernel_by_its_original_tuple_and_id() -> None:
 
 def test_other_families_are_not_ours() -> None:
     assert conntrack.decode(b"\x0a" + flow_entry(6, PORTS)[1:]) is None
+
+
+def test_a_closed_nftables_context_is_an_error_and_no_crash() -> None:
+    """libnftables takes the whole process down when it is given a context that was freed."""
+    context = nftables.Nftables()
+    context.close()
+    with pytest.raises(KernelError, match="its context is closed"):
+        context.run_here("list tables")
+    context.close()

@@ -425,3 +425,14 @@ def test_limits_that_do_not_fit_together_are_refused():
 
 def test_the_error_that_ends_a_connection_is_remote():
     assert issubclass(UnknownStream, RemoteProtocolError)
+
+
+def test_the_short_cut_for_bulk_takes_nothing_beyond_credit():
+    """Or a peer could fill our memory through the way that most of the traffic takes."""
+    small = Limits(1, 8, 8, connection_credit=14, connection_credit_step=4)
+    wire = Wire(limits=small).accepted()
+    assert wire.mux.receive_bulk(frames.encode_data(1, (bytes(9),), 9)) is None, "the stream has credit for 8"
+    assert wire.mux.receive_bulk(frames.encode_data(1, (bytes(8),), 8)) == (1, bytes(8))
+    assert wire.mux.receive_bulk(frames.encode_data(1, (b"x",), 1)) is None, "all is used up"
+    wire.get(frames.Data(1, b"x"))
+    assert wire.mux.state_of(1) is StreamState.CLOSED, "told of it, the mux resets the stream"

@@ -231,6 +231,15 @@ def test_where_a_refresh_leads(value: str, mapped: str):
     assert rewrite.map_refresh(value, ADDRESSES) == mapped
 
 
+@pytest.mark.parametrize("character", ["\x01", "\x0b", "\x1f", "\x7f"])
+def test_control_characters_hide_nothing_from_the_rules(character: str):
+    """They go out as spaces, which browsers trim: what is judged must be what they will read."""
+    planted = [("Set-Cookie", f"{character}__Host-plantgate-device=planted; Path=/; Secure")]
+    assert headers.to_the_browser(planted, ADDRESSES, redirects=False) == []
+    away = [("Location", f"{character}//evil.example/")]
+    assert isinstance(headers.to_the_browser(away, ADDRESSES, redirects=True), Elsewhere)
+
+
 @pytest.mark.parametrize("mode", list(HostMode))
 def test_what_the_device_hears_of_host_and_origin(mode: HostMode):
     received = [("Origin", OWN), ("Referer", OWN + "/p"), ("Host", "forged"), ("Accept", "x")]

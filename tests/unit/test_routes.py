@@ -90,7 +90,11 @@ def test_states_and_reasons(rows, more, state, reason):
 
 
 def test_no_route_below_operator():
-    assert routes(WIND, worlds.member("ada", "north")) == {}
+    member = worlds.member("ada", "north")
+    assert routes(WIND, member) == {}
+    for job in Job:
+        assert bool(routes(WIND, member, worlds.grant("ada", "wind", job))) is (job is Job.OPERATOR)
+    assert routes(WIND, worlds.member("ada", "north", job=Job.TECHNICAL_MANAGER)) == {}
 
 
 def test_of_two_equal_ones_the_older_wins_until_the_person_says_otherwise():

@@ -78,9 +78,18 @@ def test_passing_the_second_factor_again_keeps_open_pages(book: SessionBook, end
     portal = book.rotate(book.open(OLGA, "o", 0), "p", 0, two_factor_at=0)
     book.open_child(portal, "inverter", "d")
     ended.clear()
-    assert book.refresh(portal, 60).two_factor_at == 60
+    refreshed = book.refresh(portal, 60)
+    assert refreshed
+    assert refreshed.two_factor_at == 60
     assert book.find("d", "inverter", 61)
     assert not ended
+
+
+def test_a_session_that_has_ended_is_not_woken_by_a_code(book: SessionBook):
+    portal = book.rotate(book.open(OLGA, "o", 0), "p", 0, two_factor_at=0)
+    book.end(portal.id)
+    assert book.refresh(portal, 60) is None
+    assert len(book) == 0
 
 
 def test_a_session_of_an_earlier_run_is_taken_up(book: SessionBook):

@@ -26,12 +26,18 @@ def test_a_host_of_its_own_for_udp():
 
 
 def test_only_the_own_plant():
-    snapshot = Snapshot.of(ENTITIES, 5)
+    others: list[Entity] = [
+        Device(DeviceId("d"), PLOTS[1].plant, "meter", IPv4Address("192.168.1.99")),
+        WebTarget(TargetId("t"), DeviceId("d"), "meter", Scheme.HTTPS, 8443),
+    ]
+    snapshot = Snapshot.of([*ENTITIES, *others], 5)
+    theirs = AllowedTarget(IPv4Address("192.168.1.99"), 8443)
     for plot in PLOTS:
         state = desired_state(snapshot, plot.agent, FACTS, b"p" * 32)
         assert [subnet.number for subnet in state.subnets] == [plot.number]
         assert state.transit_address == plot.agent.transit_address
         assert state.revision == 5
+        assert (theirs in state.targets) is (plot is PLOTS[1])
         assert parse(to_map(state)) == state
 
 

@@ -78,7 +78,7 @@ async def obey(plane: VpnDataPlane, command: str, argument: Any) -> Any:
 
 async def main() -> None:
     configure("debug", json=True)
-    plane = VpnDataPlane(SETTINGS, USERS_KEY, AGENTS_KEY, sweep_after=0.5)
+    plane = VpnDataPlane(SETTINGS, USERS_KEY, AGENTS_KEY, sweep_after=0.5, watch_every=float(sys.argv[1]))
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         command, argument = json.loads(line)

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from plantgate_shared.kernel.wireguard import public_key
 from tests.eventually import eventually
 from tests.lab.clients import Client
 from tests.lab.hosts import Host
 from tests.lab.technician import Technician, values
 
+from .driver import AGENTS_KEY
 from .world import AGENT_ADDRESS, DEVICE, HUB, PEOPLE, World, gap_after
 
 pytestmark = [pytest.mark.kernel, pytest.mark.lab, pytest.mark.asyncio(loop_scope="module")]
@@ -31,6 +33,18 @@ async def test_each_person_reaches_the_plant_they_chose_and_the_other_by_its_ali
     assert await eventually(lambda: one.device_name(ALIAS_SOUTH, timeout=2)) == "south/device"
     assert await eventually(lambda: two.device_name(DEVICE, timeout=2)) == "south/device"
     assert await one.ping(DEVICE) > 0
+
+
+async def test_only_what_is_inside_the_tunnels_is_tracked(world: World) -> None:
+    """WireGuard's own datagrams take no entry of the table; the flows inside, which need their translation, do."""
+    person, hub = world.people["tech1"], world.lab["hub"]
+    await world.let("tech1", "north")
+    hub.run(["conntrack", "-D", "-p", "udp", "--dport", "51820"], check=False)
+    await eventually(lambda: person.device_name(DEVICE, timeout=2))
+    tracked = hub.run(["conntrack", "-L"]).stdout
+    assert f"dst={DEVICE}" in tracked
+    assert "=51820" not in tracked
+    assert "=51821" not in tracked
 
 
 async def test_the_next_connection_after_a_switch_goes_to_the_other_plant(world: World) -> None:
@@ -173,7 +187,7 @@ async def test_the_hub_answers_echo_on_its_service_address_and_nothing_else(worl
     with hub.network():
         server = socket.create_server(("0.0.0.0", 8000))
     try:
-        assert await world.people["tech1"].ping(SERVICE) > 0
+        assert await eventually(lambda: world.people["tech1"].ping(SERVICE)) > 0
         assert await _refused(world.people["tech1"].host, SERVICE, 8000)
         assert await world.lab["outside"].reaches(HUB, 8000)
         gateway = world.lab["north-gateway"]
@@ -194,6 +208,32 @@ async def test_the_hub_reaches_agents_by_echo_only(world: World) -> None:
             made.sendto(b"anything", (AGENT_ADDRESS["north"], 7003))
     assert await eventually(lambda: Client(hub).ping(AGENT_ADDRESS["north"])) > 0
     assert arrived() == []
+
+
+async def test_a_gateway_reaches_nothing_beyond_the_hub(world: World) -> None:
+    """Neither the hub's uplink nor other networks of its: an agent may be anybody's by now."""
+    gateway, beside = world.lab["north-gateway"], world.lab["beside"]
+    hub_key, arrived = await public_key(AGENTS_KEY), _datagrams_at(beside, 7004)
+    routes = ["wg", "set", "pg-hub", "peer", hub_key, "allowed-ips"]
+    gateway.run([*routes, "100.64.0.0/10,203.0.113.2/32"])
+    gateway.run(["ip", "route", "add", "203.0.113.2/32", "dev", "pg-hub", "src", AGENT_ADDRESS["north"]])
+    try:
+        with gateway.network():
+            made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        for _ in range(20):
+            made.sendto(b"anything", ("203.0.113.2", 7004))
+        assert await eventually(lambda: Client(world.lab["hub"]).ping(AGENT_ADDRESS["north"])) > 0
+        assert arrived() == []
+    finally:
+        gateway.run(["ip", "route", "delete", "203.0.113.2/32", "dev", "pg-hub"])
+        gateway.run([*routes, "100.64.0.0/10"])
+
+
+async def test_nobody_on_the_hub_reaches_a_device_by_echo(world: World) -> None:
+    hub = Client(world.lab["hub"])
+    assert await eventually(lambda: hub.ping(AGENT_ADDRESS["north"])) > 0
+    with pytest.raises(OSError):
+        await hub.ping(TRANSIT_NORTH)
 
 
 async def test_errors_from_the_plant_reach_the_person(world: World) -> None:

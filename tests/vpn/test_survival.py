@@ -126,6 +126,18 @@ async def test_a_change_succeeds_although_a_hand_was_there_before(world: World) 
     assert await world.verify() == []
 
 
+async def test_a_flushed_ruleset_is_back_without_a_verification(world: World) -> None:
+    """A firewall's reload on the hub takes all rules away; without them the kernel would forward what it is sent."""
+    hub, person = world.lab["hub"], world.people["tech1"]
+    await world.let("tech1", "north")
+    await world.restart(watch_every=0.2)
+    hub.run(["nft", "flush", "ruleset"])
+    await eventually(lambda: "plantgate6" in hub.run(["nft", "list", "tables"]).stdout)
+    assert await eventually(lambda: person.device_name(DEVICE, timeout=2)) == "north/device"
+    assert await world.verify() == []
+    await world.restart()
+
+
 async def test_a_new_person_and_a_new_gateway_come_and_go(world: World) -> None:
     without = {**world.state, "profiles": {ONE: world.state["profiles"][ONE]}, "agents": world.state["agents"][:1]}
     show = world.lab["hub"].run
@@ -158,7 +170,7 @@ async def test_the_end_leaves_nothing_behind(world: World) -> None:
     await world.hub.tell("stop")
     assert "plantgate" not in hub.run(["nft", "list", "ruleset"]).stdout
     assert "pg-" not in hub.run(["ip", "link"]).stdout
-    assert "proto 186" not in hub.run(["ip", "route", "show", "table", "all"]).stdout
+    assert "proto 202" not in hub.run(["ip", "route", "show", "table", "all"]).stdout
     assert hub.sysctl("net.ipv4.ip_forward") == forwarding
     await eventually(lambda: "wireguard-go" not in hub.run(["ps", "ax"]).stdout)
     await world.restart()

@@ -72,8 +72,8 @@ class Refused(Exception):
 class HubProcess:
     """The data plane's process on the hub."""
 
-    def __init__(self, host: Host) -> None:
-        command = [sys.executable, "-u", "-m", "tests.vpn.driver"]
+    def __init__(self, host: Host, watch_every: float = 3600.0) -> None:
+        command = [sys.executable, "-u", "-m", "tests.vpn.driver", str(watch_every)]
         self._log = (host.state.logs / "hub.driver.log").open("ab")
         self._process = host.popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
@@ -138,10 +138,10 @@ class World:
     async def verify(self) -> list[str]:
         return list((await self.hub.tell("verify", self.state)).result)
 
-    async def restart(self) -> None:
-        """Kill the hub's process and start another."""
+    async def restart(self, watch_every: float = 3600.0) -> None:
+        """Kill the hub's process and start another, which looks that often whether its tables are there."""
         self.hub.kill()
-        self.hub = HubProcess(self.lab["hub"])
+        self.hub = HubProcess(self.lab["hub"], watch_every)
         await self.start()
 
     async def reconnect(self) -> None:

@@ -1,6 +1,8 @@
 """Puts the commands together; errors become one line and an exit status."""
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -8,18 +10,34 @@ from plantgate_shared.errors import PlantgateError
 
 from .admin import app as admin
 from .db import app as db
+from .keys import app as keys
 from .serve import register
 
 app = typer.Typer(
     name="plantgate-hub",
-    help="Plantgate's hub: secure remote access to industrial plants.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 app.add_typer(admin, name="admin")
 app.add_typer(db, name="db")
+app.add_typer(keys, name="keys")
 register(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"plantgate-hub {version('plantgate-hub')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Plantgate's hub: secure remote access to industrial plants."""
 
 
 def main() -> None:

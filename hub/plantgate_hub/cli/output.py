@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import Enum, IntEnum
 from typing import Any
 
@@ -62,13 +63,22 @@ def show(value: Any, as_json: bool) -> None:
         _table(document)
     elif isinstance(document, dict):
         for key, item in document.items():
-            text = _cell(item)
+            text = _cell(key, item)
             print(f"{key}:\n{text}" if "\n" in text else f"{key}: {text}")
 
 
-def _cell(item: Any) -> str:
+_MOMENTS = frozenset({"expires", "starts", "ends", "last_seen", "at"})
+"""Keys whose numbers are seconds since the epoch."""
+_NAMED = {"plant_name": "plant", "email": "person"}
+"""In a table a name stands for the id; keys of cryptography say nothing there. JSON has them all."""
+_KEYS = frozenset({"identity_key", "wireguard_key"})
+
+
+def _cell(key: str, item: Any) -> str:
     if item is None:
         return "-"
+    if key in _MOMENTS and isinstance(item, float):
+        return datetime.fromtimestamp(item, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     if isinstance(item, bool):
         return "yes" if item else "no"
     if isinstance(item, list):
@@ -78,9 +88,11 @@ def _cell(item: Any) -> str:
 
 def _table(rows: list[dict[str, Any]]) -> None:
     if not rows:
+        print("none")
         return
-    columns = list(rows[0])
-    cells = [columns, *([_cell(row[column]) for column in columns] for row in rows)]
+    hidden = _KEYS | {_NAMED[name] for name in _NAMED if name in rows[0]}
+    columns = [column for column in rows[0] if column not in hidden]
+    cells = [columns, *([_cell(column, row[column]) for column in columns] for row in rows)]
     widths = [max(len(line[position]) for line in cells) for position in range(len(columns))]
     for line in cells:
         print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())

@@ -1,11 +1,11 @@
-"""`plantgate-hub serve` and `clean-up`: run a node, and take its data plane away after it has ended."""
+"""`plantgate-hub serve`, `clean-up`, `example-config`: run a node, take its data plane away, configure one."""
 
 import asyncio
 
 import typer
 
 from plantgate_shared import logging
-from plantgate_shared.config import load
+from plantgate_shared.config import example, load
 
 from ..config import HubConfig
 from .options import DEFAULT_CONFIG, Config
@@ -14,6 +14,7 @@ from .options import DEFAULT_CONFIG, Config
 def register(app: typer.Typer) -> None:
     app.command("serve")(_serve)
     app.command("clean-up")(_clean_up)
+    app.command("example-config")(_example_config)
 
 
 def _serve(config: Config = DEFAULT_CONFIG) -> None:
@@ -25,10 +26,14 @@ def _serve(config: Config = DEFAULT_CONFIG) -> None:
     asyncio.run(serve(settings))
 
 
-def _clean_up(config: Config = DEFAULT_CONFIG) -> None:
-    """Take the VPN's interfaces and rules away, as after a stop of the service."""
+def _clean_up() -> None:
+    """Take the VPN's interfaces and rules away, as after a stop of the service. Needs no configuration."""
     from ..app import clean_up
 
-    settings = load(config, HubConfig)
-    logging.configure(settings.log.level, json=settings.log.json)
-    asyncio.run(clean_up(settings))
+    logging.configure()
+    asyncio.run(clean_up())
+
+
+def _example_config() -> None:
+    """Print a configuration file with every key, its default and what it is for."""
+    print(example(HubConfig))

@@ -31,6 +31,8 @@ class SessionArchive:
         self._unknown: OrderedDict[str, None] = OrderedDict()
         self._to_end: set[str] = set()
         self._written: dict[str, float] = {}
+        self._endings = 0
+        """How often something ended: what was read from the store before that may be over."""
 
     async def find(self, token: str, host: str) -> Session | None:
         """The live session of `token` on `host` (empty: the portal); using it keeps it awake."""
@@ -56,19 +58,27 @@ class SessionArchive:
             raise
         return session
 
-    async def refreshed(self, session: Session, at: float) -> Session:
-        """The second factor was passed once more."""
-        await self._records.pass_two_factor(session.id, at)
-        return self.book.refresh(session, at)
+    async def refreshed(self, session: Session, at: float) -> Session | None:
+        """The second factor was passed once more; None when the session has ended meanwhile."""
+        if await self._records.pass_two_factor(session.id, at):
+            return self.book.refresh(session, at)
+        self.book.end(session.id)
+        return None
+
+    async def is_recorded(self, identifier: str) -> bool:
+        """Whether the store still has the session: a change that has yet to reach this node may have ended it."""
+        return await self._records.find(identifier, self._now()) is not None
 
     async def end(self, identifier: str) -> None:
         """End a session and its children, here at once and in the store as soon as it is there."""
+        self._endings += 1
         self.book.end(identifier)
         self._to_end.add(identifier)
         await self._end_in_store()
 
     async def end_others(self, person: PersonId, keep: str) -> None:
         """End all sessions of a person but one and its children. Raises StoreUnavailable."""
+        self._endings += 1
         self.book.end_person(person, keep=keep)
         for record in await self._records.of_person(person, self._now()):
             if keep not in (record.id, record.parent):
@@ -77,6 +87,8 @@ class SessionArchive:
     def follow(self, changes: Iterable[Change]) -> None:
         """What ended elsewhere, as the feed tells it."""
         for change in changes:
+            if change.kind is Kind.SESSION or change.value is None:
+                self._endings += 1
             if change.kind is Kind.PERSON and change.value is None:
                 self.book.end_person(PersonId(change.key[0]))
             if change.kind is not Kind.SESSION:
@@ -113,8 +125,12 @@ class SessionArchive:
             self._to_end.discard(identifier)
 
     async def _restore(self, identifier: str, now: float) -> None:
-        record = await self._records.find(identifier, now)
-        parent = await self._records.find(record.parent, now) if record and record.parent else record
+        while True:
+            endings = self._endings
+            record = await self._records.find(identifier, now)
+            parent = await self._records.find(record.parent, now) if record and record.parent else record
+            if record is None or parent is None or endings == self._endings:
+                break  # otherwise it may be among what has ended since it was read
         if record is None or parent is None or {record.id, parent.id} & self._to_end:
             self._unknown[identifier] = None
             if len(self._unknown) > MAX_UNKNOWN:

@@ -90,8 +90,10 @@ class SessionBook:
         self._add_portal(session, now)
         return session
 
-    def refresh(self, session: Session, two_factor_at: float) -> Session:
-        """The second factor was passed once more."""
+    def refresh(self, session: Session, two_factor_at: float) -> Session | None:
+        """The second factor was passed once more; None when the session has ended meanwhile."""
+        if session.id not in self._sessions:
+            return None
         refreshed = replace(session, two_factor_at=two_factor_at)
         self._sessions[session.id] = refreshed
         return refreshed

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from plantgate_shared.errors import InvalidInput
 from plantgate_shared.secret import Secret
 
-from ..domain.model import PersonId
 from ..ports import Clock, Credentials
 from . import browsers, throttle, totp
 from .archive import SessionArchive
@@ -62,7 +61,7 @@ class SignIn:
         self._cookie_key = cookie_key
         self._now = now
         self._throttle = throttle.Throttle()
-        self._pending: OrderedDict[PersonId, tuple[str, float]] = OrderedDict()
+        self._pending: OrderedDict[str, tuple[str, float]] = OrderedDict()  # by the session's id
 
     async def with_password(self, email: str, password: str, address: str, browser: str, old_token: str) -> SignedIn:
         """A new session for the right password. Raises WrongPassword, TooManyTries or Busy.
@@ -77,13 +76,18 @@ class SignIn:
         if not await self._passwords.check(password, stored) or record is None:
             raise WrongPassword("e-mail or password is wrong")
         self._throttle.give_back(keys)
-        if self._passwords.outdated(stored):
-            await self._credentials.replace_password_hash(record.person, await self._passwords.hash(password))
         previous = await self.sessions.find(old_token, "")
         if previous is not None:
             await self.sessions.end(previous.id)
         token = new_token()
         session = await self.sessions.added(self.sessions.book.open(record.person, token, self._now()))
+        if await self._credentials.password_of(account) != record:
+            # Set anew while the old one was being checked, which ended only the sessions that were there then.
+            await self.sessions.end(session.id)
+            raise WrongPassword("e-mail or password is wrong")
+        if self._passwords.outdated(stored):
+            fresh = await self._passwords.hash(password)
+            await self._credentials.replace_password_hash(record.person, fresh, instead_of=stored)
         return SignedIn(session, token, self._remember(account, browser, Proved.PASSWORD))
 
     async def with_totp(self, session: Session, email: str, code: str, browser: str) -> SignedIn:
@@ -98,13 +102,16 @@ class SignIn:
         self._throttle.give_back(keys)
         return await self._passed(session, self._remember(account, browser, Proved.TWO_FACTOR))
 
-    def pending_secret(self, person: PersonId) -> str:
-        """The secret that a person is about to set up; stays the same for a while, so that the page can be reloaded."""
+    def pending_secret(self, session: Session) -> str:
+        """The secret that a person is about to set up; stays the same for a while, so that the page can be reloaded.
+
+        Each session has one of its own: who has no more than the password must not see what the owner is setting up.
+        """
         now = self._now()
-        secret, expires = self._pending.get(person, ("", 0.0))
+        secret, expires = self._pending.get(session.id, ("", 0.0))
         if expires <= now:
             secret = totp.encode_secret(secrets.token_bytes(totp.SECRET_BYTES))
-            self._pending[person] = (secret, now + PENDING_SECONDS)
+            self._pending[session.id] = (secret, now + PENDING_SECONDS)
             if len(self._pending) > MAX_PENDING:
                 self._pending.popitem(last=False)
         return secret
@@ -113,13 +120,13 @@ class SignIn:
         """Activate the pending secret by its first code; counts as a passed second factor."""
         keys = throttle.totp_keys(session.person, "")
         self._take(keys)
-        secret, expires = self._pending.get(session.person, ("", 0.0))
+        secret, expires = self._pending.get(session.id, ("", 0.0))
         now = self._now()
         step = totp.matching_step(secret, code, now, -1) if secret and expires > now else None
         if step is None or not await self._credentials.activate_totp(session.person, secret, step):
-            raise WrongCode("this code is wrong; the clock of the phone may be off")
+            raise WrongCode("this code is wrong; the clock of the phone, or of the hub, may be off")
         self._throttle.give_back(keys)
-        self._pending.pop(session.person, None)
+        self._pending.pop(session.id, None)
         await self.sessions.end_others(session.person, keep=session.id)  # from before there was a second factor
         return await self._passed(session)
 
@@ -136,12 +143,18 @@ class SignIn:
         """The second factor was passed: the first time under a new token, later the open device pages stay open."""
         current = self.sessions.book.get(session.id)
         if current is None:  # signed out while the code was being checked
-            raise WrongCode("the session has ended", hint="sign in again")
+            raise _ended()
         now = self._now()
         if current.two_factor_at is not None:
-            return SignedIn(await self.sessions.refreshed(current, now), "", browser)
+            refreshed = await self.sessions.refreshed(current, now)
+            if refreshed is None:
+                raise _ended()
+            return SignedIn(refreshed, "", browser)
         token = new_token()
         raised = await self.sessions.added(self.sessions.book.rotate(current, token, now, two_factor_at=now))
+        if not await self.sessions.is_recorded(session.id):  # the store ended it, and could not know the new one
+            await self.sessions.end(raised.id)
+            raise _ended()
         await self.sessions.end(session.id)
         return SignedIn(raised, token, browser)
 
@@ -149,3 +162,7 @@ class SignIn:
         wait = self._throttle.take(keys, self._now())
         if wait > 0:
             raise TooManyTries(wait)
+
+
+def _ended() -> WrongCode:
+    return WrongCode("the session has ended", hint="sign in again")

@@ -73,8 +73,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "two-factor.code": ("Six-digit code", "Sechsstelliger Code"),
     "two-factor.submit": ("Continue", "Weiter"),
     "two-factor.wrong": (
-        "This code is wrong or was used before. Wait for the next one.",
-        "Dieser Code ist falsch oder wurde schon benutzt. Warten Sie auf den nächsten.",
+        "This code is wrong or was used before. Wait for the next one; if that fails too, check your phone's clock.",
+        "Dieser Code ist falsch oder wurde schon benutzt. Warten Sie auf den nächsten; gilt auch der nicht, prüfen Sie die "
+        "Uhr Ihres Telefons.",
     ),
     "set-up.title": ("Set up two-factor authentication", "Zwei-Faktor-Anmeldung einrichten"),
     "set-up.lead": (

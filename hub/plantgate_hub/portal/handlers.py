@@ -24,6 +24,8 @@ from .pages import Pages, qr_svg
 ISSUER = "Plantgate"
 SNAPSHOT_SECONDS = 2.0
 MAX_NEXT = 16 * 1024
+FORM_SECONDS = 10.0
+"""For a form's few hundred bytes; nobody has to be signed in to send one."""
 
 Handler = Callable[[web.Request, "Visitor"], Awaitable[web.Response]]
 
@@ -121,6 +123,13 @@ class Portal:
         async def checked(request: web.Request) -> web.Response:
             if not own_form(request, self._pages.portal):
                 return self._pages.portal_problem(request, Problem.FOREIGN_REQUEST, None)
+            try:
+                async with asyncio.timeout(FORM_SECONDS):
+                    await request.post()  # kept for the handler
+            except TimeoutError:
+                late = web.Response(status=408, text="The form did not arrive in time.\n")
+                late.force_close()
+                return late
             return await handler(request)
 
         return checked
@@ -255,7 +264,7 @@ class Portal:
         seconds: int = 0,
         status: int = 200,
     ) -> web.Response:
-        secret = self._sign_in.pending_secret(visitor.person.id)
+        secret = self._sign_in.pending_secret(visitor.session)
         return self._pages.page(
             request,
             "set-up.html",

@@ -5,7 +5,6 @@ import hashlib
 from importlib import resources
 from typing import Any
 
-import segno
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -119,5 +118,7 @@ def _respond(html: str, status: int, policy: str) -> web.Response:
 
 def qr_svg(text: str) -> str:
     """A QR code as inline SVG, dark on light whatever the colour scheme, so that every camera reads it."""
+    import segno  # only who sets up two-factor needs it
+
     code = segno.make_qr(text, error="m")
     return code.svg_inline(omitsize=True, border=3, dark="#10201c", light="#ffffff", svgclass="qr", lineclass=None)

@@ -76,6 +76,7 @@ def to_the_browser(received: Sequence[tuple[str, str]], addresses: Addresses, re
         lower = name.lower()
         if lower in hop or lower in _NOT_FOR_BROWSERS:
             continue
+        value = _FIELD_BREAK.sub(" ", value)  # first: what is judged below is what the browser will read
         if lower in ("location", "content-location", "refresh"):
             mapped = map_refresh(value, addresses) if lower == "refresh" else map_location(value, addresses)
             if isinstance(mapped, Elsewhere):
@@ -87,7 +88,7 @@ def to_the_browser(received: Sequence[tuple[str, str]], addresses: Addresses, re
             value = cookie_for_browser(value)
             if not value:
                 continue
-        sent.append((name, _FIELD_BREAK.sub(" ", value)))
+        sent.append((name, value))
     return sent
 
 

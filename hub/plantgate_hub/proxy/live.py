@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from plantgate_shared.logging import Event, get_logger
+
 from ..ports import Clock
 
 TICK_SECONDS = 0.5
@@ -22,7 +24,7 @@ class Exchange:
 
 
 class LiveExchanges:
-    """`allowed(exchange, now)` decides as for a new request; it must not raise."""
+    """`allowed(exchange, now)` decides as for a new request; what cannot be decided is not allowed."""
 
     def __init__(self, allowed: Callable[[Exchange, float], bool], now: Clock) -> None:
         self._allowed = allowed
@@ -41,9 +43,16 @@ class LiveExchanges:
         """Decide all of them anew."""
         now = self._now()
         for exchange in tuple(self._exchanges):
-            if not exchange.ended and not self._allowed(exchange, now):
+            if not exchange.ended and not self._decide(exchange, now):
                 exchange.ended = True
                 exchange.abort()
+
+    def _decide(self, exchange: Exchange, now: float) -> bool:
+        try:
+            return self._allowed(exchange, now)
+        except Exception:
+            get_logger().exception(Event.REQUEST_FAILED, host=exchange.host)
+            return False
 
     async def run(self) -> None:
         """Recheck for ever, as time passes."""

@@ -65,6 +65,21 @@ class Agents:
             await change.add_enrolment_code(record)
         return NewCode(code, record)
 
+    async def open_codes(self, actor: Actor, plant: PlantId) -> tuple[EnrolmentCode, ...]:
+        """The plant's codes that can still be used."""
+        async with self._context.change(actor) as change:
+            self._context.plant(change.snapshot, actor, Action.ENROL_GATEWAY, plant)
+            return await change.open_enrolment_codes(plant, self._context.now())
+
+    async def withdraw_code(self, actor: Actor, plant: PlantId, lookup: str) -> None:
+        """Make a code of the plant useless, for one that was lost or whose maker should not have made it."""
+        async with self._context.change(actor) as change:
+            self._context.plant(change.snapshot, actor, Action.ENROL_GATEWAY, plant)
+            codes = await change.open_enrolment_codes(plant, self._context.now())
+            if lookup not in {code.lookup_id for code in codes}:
+                raise NotFound("the plant has no open code of that id", hint="enrolment-code list shows them")
+            await change.remove_enrolment_code(lookup)
+
     async def find(self, lookup: str) -> EnrolmentCode | None:
         """The code, also when it was used or has expired: `enrol` decides that."""
         return await self._context.store.enrolment_code(lookup)

@@ -3,14 +3,15 @@
 import re
 import time
 import unicodedata
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from plantgate_shared.errors import Denied, InvalidInput, NotFound
 
 from ..domain import policy
-from ..domain.model import Organization, OrganizationId, Person, PersonId, Plant, PlantId
+from ..domain.model import Grant, Organization, OrganizationId, Person, PersonId, Plant, PlantId
+from ..domain.newcomers import rank_newcomers
 from ..domain.policy import Action, Denial
 from ..domain.pools import Pools
 from ..domain.snapshot import Snapshot
@@ -53,8 +54,17 @@ class Context:
     reserved_keys: frozenset[str] = field(default=frozenset())
     """WireGuard public keys that are the hub's own."""
 
-    def change(self, actor: Actor) -> AbstractAsyncContextManager[ChangeTransaction]:
-        return self.store.change(actor.name)
+    @asynccontextmanager
+    async def change(self, actor: Actor) -> AsyncIterator[ChangeTransaction]:
+        """A transaction in the actor's name. What it brings people takes no range from what they have."""
+        async with self.store.change(actor.name) as change:
+            before = change.snapshot
+            yield change
+            starts = [row.value.starts for row in change.changes() if isinstance(row.value, Grant)]
+            now = self.now()
+            moments = sorted({now, *(start for start in starts if start is not None and start > now)})
+            for preference in rank_newcomers(before, change.snapshot, change.changes(), moments):
+                change.put(preference)
 
     def plant(self, snapshot: Snapshot, actor: Actor, action: Action, plant: PlantId) -> Plant:
         """The plant, if the actor may do `action` on it. Raises NotFound where they may not even see it, or Denied."""

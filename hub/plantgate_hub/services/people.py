@@ -125,7 +125,7 @@ class People:
 
     async def delete(self, actor: Actor, person: PersonId) -> None:
         """The account with all its access, profiles and sessions. By the person, a cloud operator, the console, or
-        the Administrators of the only organization that the person is in."""
+        the Administrators of the only organization that the person is in, unless it is a cloud operator's."""
         async with self._context.change(actor) as change:
             snapshot = change.snapshot
             account = snapshot.people.get(person)
@@ -160,6 +160,8 @@ def _may_delete(snapshot: Snapshot, actor: Actor, account: Person) -> bool:
     acting = snapshot.people.get(actor.person or "")
     if acting is not None and acting.cloud_operator:
         return True
+    if account.cloud_operator:  # anybody can be made a member, and be deleted next
+        return False
     memberships = snapshot.memberships_of(account.id)
     own = (snapshot.memberships.get(actor.person or "", m.organization) for m in memberships)
     return len(memberships) == 1 and all(m is not None and m.role is OrgRole.ADMINISTRATOR for m in own)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, delete, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ..domain.model import AgentId, PersonId
+from ..domain.model import AgentId, PersonId, PlantId
 from ..domain.snapshot import Change, Entity, Key, Kind, Snapshot, put, remove
 from . import tables
 from .engines import translated
@@ -147,6 +147,18 @@ class SqlChange:
             query = select(table).where(table.c.lookup_id == lookup_id)
             row = (await self._connection.execute(query)).one_or_none()
         return None if row is None else enrolment_code(row, self._sealer)
+
+    async def open_enrolment_codes(self, plant: PlantId, now: float) -> tuple[EnrolmentCode, ...]:
+        table = tables.enrolment_codes
+        still = (table.c.plant == plant, table.c.used_at.is_(None), table.c.expires > now)
+        with translated():
+            rows = await self._connection.execute(select(table).where(*still).order_by(table.c.created))
+        return tuple(enrolment_code(row, self._sealer) for row in rows)
+
+    async def remove_enrolment_code(self, lookup_id: str) -> None:
+        with translated():
+            table = tables.enrolment_codes
+            await self._connection.execute(delete(table).where(table.c.lookup_id == lookup_id))
 
     async def use_enrolment_code(self, lookup_id: str, agent: AgentId, now: float) -> EnrolmentCode | None:
         table = tables.enrolment_codes

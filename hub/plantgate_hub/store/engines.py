@@ -60,7 +60,7 @@ def _sqlite(url: URL) -> AsyncEngine:
         raise ConfigError(
             f"cannot open the database {path}: {error.strerror}", hint="its folder must exist and be writable"
         ) from None
-    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
+    engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT})
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: Any, _record: Any) -> None:
@@ -87,6 +87,7 @@ def _sqlite(url: URL) -> AsyncEngine:
 def _postgresql(url: URL) -> AsyncEngine:
     return create_async_engine(
         url,
+        hide_parameters=True,  # an error with its traceback goes into the log; hashes and sealed secrets do not
         pool_size=5,
         max_overflow=5,
         pool_timeout=CONNECT_TIMEOUT,

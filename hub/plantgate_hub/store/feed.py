@@ -106,7 +106,7 @@ class SnapshotFeed:
 
     def on_update(self, listener: Callable[[Update], None]) -> Callable[[], None]:
         """Call `listener` at each update, on the event loop, as soon as the snapshot is the new one; returns what
-        ends it. It must be quick and must not raise."""
+        ends it. It must be quick. One that raises is logged, and keeps no other from hearing."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
@@ -191,7 +191,10 @@ class SnapshotFeed:
         self._snapshot = after
         self._changed.set()
         for listener in tuple(self._listeners):
-            listener(update)
+            try:
+                listener(update)
+            except Exception:  # the others enforce what this one does not
+                self._log.exception(Event.LISTENER_FAILED, revision=after.revision)
 
     def _store_away(self, cause: str) -> None:
         if not self._away:

@@ -131,6 +131,9 @@ class ChangeTransaction(Protocol):
 
     def remove(self, entity: Entity) -> None: ...
 
+    def changes(self) -> tuple[Change, ...]:
+        """What changed so far, each key once."""
+
     async def counter(self, name: Counter) -> int:
         """The last value set; 0 at first."""
 
@@ -152,6 +155,12 @@ class ChangeTransaction(Protocol):
 
     async def enrolment_code(self, lookup_id: str) -> EnrolmentCode | None: ...
 
+    async def open_enrolment_codes(self, plant: PlantId, now: float) -> tuple[EnrolmentCode, ...]:
+        """The plant's codes that can still be used, oldest first."""
+
+    async def remove_enrolment_code(self, lookup_id: str) -> None:
+        """It opens nothing from then on; no error if there is none."""
+
     async def use_enrolment_code(self, lookup_id: str, agent: AgentId, now: float) -> EnrolmentCode | None:
         """Mark the code as used for `agent`; None when it does not exist, was used, or has expired. One of two users
         wins."""
@@ -160,8 +169,8 @@ class ChangeTransaction(Protocol):
 class Credentials(Protocol):
     async def password_of(self, email: str) -> PasswordRecord | None: ...
 
-    async def replace_password_hash(self, person: PersonId, password_hash: str) -> None:
-        """The same password under newer parameters."""
+    async def replace_password_hash(self, person: PersonId, password_hash: str, *, instead_of: str) -> None:
+        """The same password under newer parameters; nothing when the password was set anew meanwhile."""
 
     async def active_totp(self, person: PersonId) -> TotpRecord | None: ...
 

@@ -67,9 +67,10 @@ class SqlCredentials(_Side):
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else PasswordRecord(PersonId(row.id), row.password_hash or "")
 
-    async def replace_password_hash(self, person: PersonId, password_hash: str) -> None:
+    async def replace_password_hash(self, person: PersonId, password_hash: str, *, instead_of: str) -> None:
         table = tables.credentials
-        await self._write(update(table).where(table.c.person == person).values(password_hash=password_hash))
+        old = (table.c.person == person, table.c.password_hash == instead_of)
+        await self._write(update(table).where(*old).values(password_hash=password_hash))
 
     async def active_totp(self, person: PersonId) -> TotpRecord | None:
         table = tables.credentials

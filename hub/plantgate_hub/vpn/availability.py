@@ -29,7 +29,8 @@ async def available() -> Availability:
 
 
 def _obstacles() -> tuple[str, ...]:
-    checks = (_rights(), _tools(), _nftables(), _wireguard())
+    rights = _rights()
+    checks = (rights, _tools(), "" if rights else _nftables(), _wireguard())  # without rights nftables says no more
     return tuple(obstacle for obstacle in checks if obstacle)
 
 
@@ -79,4 +80,7 @@ def _module_can_be_loaded() -> bool:
     modules = Path("/lib/modules") / release
     names = ("modules.dep", "modules.builtin")
     listings = [(modules / name) for name in names]
-    return any("/wireguard.ko" in listing.read_text() for listing in listings if listing.exists())
+    try:
+        return any("/wireguard.ko" in listing.read_text() for listing in listings if listing.exists())
+    except PermissionError:  # ProtectKernelModules=yes hides them; the unit loads the module beforehand
+        return False

@@ -12,6 +12,7 @@ from plantgate_shared.errors import PlantgateError
 from plantgate_shared.logging import Event, get_logger
 
 from ..domain.model import AgentId, PersonId, SubnetId
+from ..domain.policy import people_in_transition
 from ..domain.routes import routes_of
 from ..domain.snapshot import Snapshot
 from ..store import SnapshotFeed, Store, Update
@@ -20,6 +21,8 @@ from .reconciler import VpnDataPlane
 from .state import NOTHING, ProfileElements, VpnState
 
 Elements = dict[IPv4Address, ProfileElements]
+_READINGS = 5
+"""Readings of the store that changes may overtake, one after the other, before what the feed says has to do."""
 
 
 def elements_of(snapshot: Snapshot, people: Iterable[PersonId], now: float) -> Elements:
@@ -66,6 +69,8 @@ class VpnFollower:
         self._now = now
         self._verify_interval = verify_interval
         self._elements: Elements = {}
+        self._followed = 0
+        """Revision of the newest update that was passed on."""
         self._log = get_logger(part="vpn")
 
     async def run(self) -> None:
@@ -84,6 +89,7 @@ class VpnFollower:
 
     async def _follow(self, update: Update) -> None:
         snapshot = update.after
+        self._followed = snapshot.revision
         changed = {
             address: elements
             for address, elements in elements_of(snapshot, update.people, self._now()).items()
@@ -114,11 +120,21 @@ class VpnFollower:
         while True:
             await asyncio.sleep(self._verify_interval)
             try:
-                snapshot = await self._store.load_snapshot()
-                elements = await self._all_elements(snapshot)
-                await self._plane.verify(vpn_state(snapshot, elements))
+                await self._plane.verify(await self._fresh_state())
             except PlantgateError as error:
                 self._log.error(Event.VERIFICATION_FAILED, error=str(error))
+
+    async def _fresh_state(self) -> VpnState:
+        """What the store says now. Reading takes a while at full size: a state that a change or the end of a time box
+        has overtaken meanwhile is not used, or it would open again what was closed since."""
+        for _ in range(_READINGS):
+            began = self._now()
+            snapshot = await self._store.load_snapshot()
+            elements = await self._all_elements(snapshot)
+            overtaken = self._followed > snapshot.revision or people_in_transition(snapshot, began, self._now())
+            if not overtaken:
+                return vpn_state(snapshot, elements)
+        return vpn_state(self._feed.snapshot, self._elements)
 
     async def _all_elements(self, snapshot: Snapshot) -> Elements:
         """All profiles' elements, computed beside the event loop; what is unchanged is the same object as before."""

@@ -25,6 +25,8 @@ from .table import Table
 
 SWEEP_AFTER = 60.0
 """Seconds that an entry without permission stays in the map: an agent that comes and goes costs no map changes."""
+WATCH_EVERY = 1.0
+"""Seconds between looks whether our tables are there at all: a firewall's reload may flush the whole ruleset."""
 _SWEEP_POLL = 1.0
 _SWEEP_REST = 3
 """The sweeper rests this many times as long as a deletion took, and so leaves the kernel to others."""
@@ -38,10 +40,17 @@ class VpnDataPlane:
     """
 
     def __init__(
-        self, settings: VpnSettings, users_key: Secret, agents_key: Secret, *, sweep_after: float = SWEEP_AFTER
+        self,
+        settings: VpnSettings,
+        users_key: Secret,
+        agents_key: Secret,
+        *,
+        sweep_after: float = SWEEP_AFTER,
+        watch_every: float = WATCH_EVERY,
     ) -> None:
         self._settings = settings
         self._sweep_after = sweep_after
+        self._watch_every = watch_every
         self._interfaces = Interfaces(settings, users_key, agents_key)
         self._desired = VpnState()
         self._updated: dict[IPv4Address, int] = {}
@@ -49,6 +58,8 @@ class VpnDataPlane:
         self._cut: set[IPv4Address] = set()
         self._was_cut = asyncio.Event()
         self._chores: list[asyncio.Task[None]] = []
+        self._linking = asyncio.Lock()
+        """Interfaces and peers are read and set by one task at a time, always to the newest state."""
         self._log = get_logger(part="vpn")
 
     @staticmethod
@@ -71,7 +82,7 @@ class VpnDataPlane:
             self.close()
             raise
         await self._flows.end_misled(self._elements)
-        self._chores = [asyncio.create_task(self._end_flows()), asyncio.create_task(self._sweep())]
+        self._chores = [asyncio.create_task(chore()) for chore in (self._end_flows, self._sweep, self._watch)]
 
     async def update(self, changed: Mapping[IPv4Address, ProfileElements], revision: int = 0) -> None:
         """The fast path: these profiles reach this from now on (`NOTHING` for nothing at all)."""
@@ -94,13 +105,15 @@ class VpnDataPlane:
         }
         await self._bring(changed)
         if (before.profiles, before.agents, before.subnets) != (now.profiles, now.agents, now.subnets):
-            await self._interfaces.reconcile_peers(now)
+            async with self._linking:
+                await self._interfaces.reconcile_peers(self._desired)
 
     async def verify(self, desired: VpnState) -> tuple[str, ...]:
         """The full pass: read everything, correct it, and return what had drifted."""
         await self.change(desired)
         drift = await self._refresh()
-        drift += await self._interfaces.reconcile(self._desired)
+        async with self._linking:
+            drift += await self._interfaces.reconcile(self._desired)
         if ended := await self._flows.end_misled(self._elements):
             drift += (f"{ended} flow(s) led to another place",)
         if drift:
@@ -114,16 +127,21 @@ class VpnDataPlane:
 
     async def renew_agent(self, public_key: str) -> None:
         """Forget a gateway's WireGuard session and timestamps; its next handshake is taken whatever its clock says."""
-        await self._interfaces.renew_agent(public_key, self._desired)
+        async with self._linking:
+            await self._interfaces.renew_agent(public_key, self._desired)
 
     async def stop(self) -> None:
         """Take interfaces and tables away; with the interfaces goes their forwarding. Also without a `start`."""
-        table = self._table if self._chores else Table(self._settings)
+        started = bool(self._chores)
+        table = self._table if started else Table(self._settings)
+        for chore in self._chores:
+            chore.cancel()
+        await asyncio.gather(*self._chores, return_exceptions=True)  # none may put back what is taken away now
         try:
             await self._interfaces.remove()
             await table.remove()
         finally:
-            if self._chores:
+            if started:
                 self.close()
             else:
                 table.close()
@@ -204,9 +222,26 @@ class VpnDataPlane:
     async def _sweep_once(self) -> None:
         await self._contents.sweep(asyncio.get_running_loop().time() - self._sweep_after)
 
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._watch_every)
+            await self._tolerating(self._watch_once)
+
+    async def _watch_once(self) -> None:
+        """Without our rules the kernel forwards whatever a person sends: nothing of them passes until they are back."""
+        if await self._table.is_there():
+            return
+        self._log.error(Event.DRIFT_CORRECTED, count=1, corrected="the tables were gone")
+        async with self._linking:
+            await self._fence()
+            await self._refresh()
+            await self._interfaces.reconcile(self._desired)
+
     async def _tolerating(self, chore: Callable[[], Awaitable[object]]) -> None:
-        """A chore that fails is not urgent: the next full pass does it."""
+        """A chore that fails is not urgent: the next full pass does it. It goes on in any case."""
         try:
             await chore()
         except KernelError as error:
             self._log.warning(Event.KERNEL_REFUSED, error=str(error))
+        except Exception:
+            self._log.exception(Event.FAILED)

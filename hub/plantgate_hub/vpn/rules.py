@@ -1,4 +1,4 @@
-"""The hub's nftables tables as text: what DESIGN calls per-packet authorization.
+"""The hub's nftables tables as text: every packet is authorized by itself.
 
 A person's packet is translated (`plants`), must then be for a plant subnet (`plant_id`) that this person may reach
 (`allowed`); a plant's packet must answer a flow and pass the same test. There is no short cut for established flows:
@@ -6,6 +6,9 @@ a device that streams to a person stops at revocation too. What does not touch o
 
 Only a flow's first packet passes the nat chain: a packet that is not translated is refused there and never becomes a
 flow, so each of its kind comes there again. What connection tracking does not know at all fails the test for `dnat`.
+
+WireGuard's own datagrams outside the tunnels are not tracked: nothing here asks for their state, and tracking would
+cost each packet two more look-ups, and each person an entry in a table that has a limit.
 """
 
 from .state import AGENTS, USERS, VpnSettings
@@ -33,6 +36,15 @@ table ip {name} {{
     map plant_id {{ type ipv4_addr : mark; flags interval; }}
     set allowed {{ type ipv4_addr . mark; }}
 
+    chain outside_in {{
+        type filter hook prerouting priority raw; policy accept;
+        udp dport {settings.users_port} notrack
+        udp dport {settings.agents_port} @th,64,32 != {magic:#x} notrack
+    }}
+    chain outside_out {{
+        type filter hook output priority raw; policy accept;
+        udp sport {{ {settings.users_port}, {settings.agents_port} }} notrack
+    }}
     chain translate {{
         type nat hook prerouting priority dstnat; policy accept;
         iifname "{USERS}" dnat ip prefix to ip saddr . ip daddr map @plants
@@ -73,6 +85,7 @@ table ip {name} {{
     chain output {{
         type filter hook output priority filter; policy accept;
         oifname {both} meta l4proto != icmp drop
+        oifname {both} icmp type echo-request ip daddr != {settings.agents_pool} drop
     }}
 }}
 """

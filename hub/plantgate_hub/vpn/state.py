@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from ..config import Pools, Vpn
 from ..domain.model import Agent, Profile, Subnet
+from ..domain.pools import AGENT_SHARE
 
 USERS = "pg-users"
 """Interface that technicians dial."""
@@ -53,6 +54,11 @@ class VpnSettings:
     @classmethod
     def of(cls, vpn: Vpn, pools: Pools, *, probe_port: int = 51822) -> "VpnSettings":
         return cls(pools.profiles, pools.transit, vpn.users_port, vpn.agents_port, vpn.mtu, probe_port)
+
+    @property
+    def agents_pool(self) -> IPv4Network:
+        """The agents' own addresses: the only ones on the transit network that stand for no device."""
+        return IPv4Network((self.transit_pool.network_address, self.transit_pool.prefixlen + AGENT_SHARE))
 
     @property
     def service_address(self) -> IPv4Address:

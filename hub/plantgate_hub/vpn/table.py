@@ -12,6 +12,8 @@ from . import rules, tables
 from .plan import Grant, Revoke, Sweep, TableState
 from .state import VpnSettings
 
+_TABLES = {f"table ip {rules.TABLE}", f"table ip6 {rules.TABLE6}"}
+"""As `list tables` prints them."""
 _ACCOUNTING = ("net/netfilter/nf_conntrack_acct", "net/netfilter/nf_conntrack_timestamp")
 """Flow records of the audit: bytes, packets, begin and end of every tracked flow. Host-wide, and left on."""
 
@@ -52,6 +54,10 @@ class Table:
         finally:
             await asyncio.to_thread(reader.close)
 
+    async def is_there(self) -> bool:
+        """Whether both tables exist: a quick look, which says nothing of what is in them. Raises KernelError."""
+        return _TABLES.issubset((await self._changes.arun("list tables")).splitlines())
+
     async def remove(self) -> None:
         await self._changes.arun(rules.removal())
 
@@ -67,8 +73,7 @@ class Table:
 
     def _read(self, reader: Nftables) -> TableState:
         run = reader.run_here
-        present = set(run("list tables").splitlines())
-        if not {f"table ip {rules.TABLE}", f"table ip6 {rules.TABLE6}"} <= present:
+        if not _TABLES.issubset(run("list tables").splitlines()):
             return TableState(intact=False)
         if self._expected is None:
             self._expected = self._learn(reader)

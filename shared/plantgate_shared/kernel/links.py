@@ -22,8 +22,8 @@ from ..netplan import (
 )
 from .commands import NO_RIGHTS, run
 
-ROUTE_PROTOCOL = 186
-"""Marks routes as ours, so that nobody else's are ever touched (iproute2 reserves no name for it)."""
+ROUTE_PROTOCOL = 202
+"""Marks routes as ours, so that nobody else's are ever touched; linux/rtnetlink.h gives it to no routing daemon."""
 
 
 def link_exists(name: str) -> bool:

@@ -100,13 +100,20 @@ class Nftables:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:
-        """Free the context. Using it afterwards is an error."""
-        if self._context is not None:
-            context, self._context = self._context, None
-            self._thread.submit(_free, context).result()
+        """Free the context once the work that has begun is done. Using it afterwards is an error."""
+        with contextlib.suppress(RuntimeError):  # the thread has ended: closed before
+            self._thread.submit(self._free).result()
             self._thread.shutdown()
 
+    def _free(self) -> None:
+        """On the context's own thread, as `_run` is: what it was doing still had the context."""
+        if self._context is not None:
+            context, self._context = self._context, None
+            _free(context)
+
     def _run(self, commands: str, flags: int) -> str:
+        if self._context is None:  # libnftables would take the whole process down
+            raise KernelError("cannot use nftables: its context is closed")
         library = _library()
         library.nft_ctx_output_set_flags(self._context, flags)
         status = library.nft_run_cmd_from_buffer(self._context, commands.encode())

@@ -36,7 +36,7 @@ class WireGuardState:
 
 @dataclass(frozen=True, slots=True)
 class RouteEntry:
-    """A route of ours (route protocol 186) through a link."""
+    """A route of ours (route protocol 202) through a link."""
 
     network: Network
     source: IPv4Address | IPv6Address | None = None

@@ -10,7 +10,7 @@ from ..protocol.frames import GoAwayReason, ResetReason
 CLOSE_TIMEOUT = 2.0
 """Seconds for the last frame and for the channel's own farewell: a dead peer must not hold us longer."""
 
-UNSENT_BYTES = 1024 * 1024
+UNSENT_BYTES = 256 * 1024
 """TCP_NOTSENT_LOWAT for channels: bulk data waits here, where urgent frames overtake it, and not in the kernel, whose
 send buffer holds seconds of it on a thin uplink."""
 

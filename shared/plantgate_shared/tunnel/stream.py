@@ -160,6 +160,8 @@ class TunnelStream:
         self._error = StreamReset(ResetReason.CANCELLED, "closed by this side")
         if self._mux.data_consumed(self.id, unread):
             self._connection._kick()
+        self._readable.wake()
+        self._writable.wake()
 
     async def __aenter__(self) -> "TunnelStream":
         return self

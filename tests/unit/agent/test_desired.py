@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plantgate_agent.boundary import Boundary
-from plantgate_agent.desired import decide
+from plantgate_agent.desired import check_endpoint, decide
+from plantgate_agent.lans import KernelRoute
 from plantgate_shared.errors import InvalidInput
 from plantgate_shared.protocol.control import PlantSubnet, WebTarget
 
@@ -24,6 +25,22 @@ def test_what_lies_inside_is_done():
     assert decision.targets == decision.network.rules.targets == {(DEVICE, 80)}
     assert decision.network.peer == PEER
     assert (decision.refused, decision.warnings) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "address", ["192.168.1.10", "192.168.1.200", "127.0.0.1", "169.254.0.1", "224.0.0.1", "10.1.0.9"]
+)
+def test_the_hub_cannot_send_datagrams_to_the_plants_side_by_naming_it_as_its_own_endpoint(address: str):
+    annex = KernelRoute(IPv4Network("10.1.0.0/24"), "lan0", gateway=False)  # on the plant's wire, not in the boundary
+    with pytest.raises(InvalidInput, match="plant's side"):
+        check_endpoint(IPv4Address(address), SITE.boundary, (*SITE.routes, annex), SITE.hub)
+
+
+def test_a_hub_is_reached_by_udp_where_its_tunnel_leads_and_on_the_internet():
+    beside = IPv4Address("192.168.1.5")
+    assert check_endpoint(beside, SITE.boundary, SITE.routes, frozenset({beside})) == beside
+    far = IPv4Address("203.0.113.9")
+    assert check_endpoint(far, SITE.boundary, SITE.routes, SITE.hub) == far
 
 
 def test_what_lies_outside_is_left_out_with_its_targets():

@@ -100,6 +100,14 @@ async def test_nothing_is_allowed_before_the_hub_said_so():
     assert (stream.accepted, stream.ended) == (False, ResetReason.NOT_ALLOWED)
 
 
+@pytest.mark.parametrize("own", ["127.0.0.1", "127.8.8.8"])
+async def test_the_gateway_itself_is_not_dialled_even_if_it_is_among_the_targets(own: str):
+    dialler, stream = Dialler(), FakeStream()
+    dialler.update({(IPv4Address(own), 80)})
+    await dialler.serve(stream, {"host": own, "port": 80})
+    assert (stream.accepted, stream.ended) == (False, ResetReason.NOT_ALLOWED)
+
+
 async def test_a_device_that_never_answers(monkeypatch):
     monkeypatch.setattr(targets, "CONNECT_TIMEOUT", 0.05)
     monkeypatch.setattr(asyncio, "open_connection", lambda *_, **__: asyncio.sleep(30))

@@ -34,6 +34,22 @@ async def create_code(
     return {"code": made.code, "plant": place.name, "name": made.record.name, "expires": made.record.expires}
 
 
+@command(codes, "list")
+async def list_codes(session: Session, plant: PlantName) -> Any:
+    """List a plant's codes that can still be used; the codes themselves are not kept."""
+    place = session.find.plant(plant)
+    found = await session.services.agents.open_codes(session.actor, place.id)
+    return [{"id": c.lookup_id, "name": c.name, "created": c.created, "expires": c.expires} for c in found]
+
+
+@command(codes, "withdraw")
+async def withdraw_code(
+    session: Session, plant: PlantName, code: Annotated[str, typer.Argument(metavar="ID", help="From the list.")]
+) -> None:
+    """Make a code useless before it is used."""
+    await session.services.agents.withdraw_code(session.actor, session.find.plant(plant).id, code)
+
+
 @command(agents, "list")
 async def list_agents(session: Session) -> Any:
     """List gateways and when each was last heard of."""
