@@ -22,7 +22,6 @@ class Report:
     """Checks in the order in which they were made."""
 
     checks: list[Check] = field(default_factory=list)
-    quiet: bool = False
 
     def section(self, title: str) -> None:
         self._print(f"\n{self._paint(BOLD, title)}")
@@ -60,8 +59,7 @@ class Report:
         return f"{colour}{text}{PLAIN}" if sys.stdout.isatty() else text
 
     def _print(self, line: str) -> None:
-        if not self.quiet:
-            print(line, flush=True)
+        print(line, flush=True)
 
 
 def seconds(value: float, bound: float | None = None) -> str:

@@ -53,7 +53,9 @@ def routes_of(snapshot: Snapshot, person: PersonId, online: AbstractSet[AgentId]
 
 
 def transit_of(subnet: Subnet, prefix: IPv4Network) -> IPv4Network:
-    """The part of the subnet's transit prefix that stands for `prefix`, which is a part of its network."""
+    """The part of the subnet's transit prefix that stands for `prefix`; ValueError unless it is in the subnet."""
+    if not prefix.subnet_of(subnet.network):
+        raise ValueError(f"{prefix} is not a part of the plant subnet {subnet.network}")
     offset = int(prefix.network_address) - int(subnet.network.network_address)
     return IPv4Network((int(subnet.transit.network_address) + offset, prefix.prefixlen))
 

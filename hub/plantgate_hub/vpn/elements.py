@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, ip_network
 from plantgate_shared.netplan import Peer
 
 from ..domain.model import Agent, PlantId, Profile, Route, RouteReason, RouteState, Subnet, SubnetId
+from ..domain.routes import transit_of
 from .state import NOTHING, ProfileElements
 
 Aliases = Mapping[SubnetId, Sequence[tuple[IPv4Network, IPv4Network]]]
@@ -21,14 +22,6 @@ _CARRIED = {
 """States and reasons of routes that are authorized; everything else reaches nothing."""
 
 
-def transit_part(subnet: Subnet, part: IPv4Network) -> IPv4Network:
-    """The part of the subnet's transit prefix that stands for `part` of its real network."""
-    if not part.subnet_of(subnet.network):
-        raise ValueError(f"{part} is not a part of the plant subnet {subnet.network}")
-    offset = int(part.network_address) - int(subnet.network.network_address)
-    return IPv4Network((int(subnet.transit.network_address) + offset, part.prefixlen))
-
-
 def profile_elements(
     routes: Iterable[Route], subnets: Mapping[SubnetId, Subnet], aliases: Aliases | None = None
 ) -> ProfileElements:
@@ -39,8 +32,8 @@ def profile_elements(
         subnet = subnets.get(route.subnet)
         if subnet is None or route.reason not in _CARRIED.get(route.state, ()):
             continue
-        found = {} if route.state is RouteState.CONFLICT else {p: transit_part(subnet, p) for p in route.prefixes}
-        found |= {alias: transit_part(subnet, part) for alias, part in (aliases or {}).get(subnet.id, ())}
+        found = {} if route.state is RouteState.CONFLICT else {p: transit_of(subnet, p) for p in route.prefixes}
+        found |= {alias: transit_of(subnet, part) for alias, part in (aliases or {}).get(subnet.id, ())}
         if found:
             plants |= found
             allowed.add(subnet.number)

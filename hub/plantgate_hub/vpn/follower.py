@@ -95,15 +95,13 @@ class VpnFollower:
             for address, elements in elements_of(snapshot, update.people, self._now()).items()
             if self._elements.get(address) != elements
         }
-        gone = (
-            {profile.address for profile in update.before.profiles} - {p.address for p in snapshot.profiles}
-            if (update.before.profiles is not snapshot.profiles)
-            else set()
-        )
-        changed |= dict.fromkeys(gone, NOTHING)
+        gone: set[IPv4Address] = set()
+        if update.before.profiles is not snapshot.profiles:
+            gone = {profile.address for profile in update.before.profiles} - {p.address for p in snapshot.profiles}
+            changed |= dict.fromkeys(gone, NOTHING)
         self._elements = {**self._elements, **changed}
         for address in gone:
-            self._elements.pop(address, None)
+            del self._elements[address]
         try:
             if changed:
                 await self._plane.update(changed, snapshot.revision)

@@ -17,7 +17,8 @@ from plantgate_hub.domain.model import (
     Subnet,
     SubnetId,
 )
-from plantgate_hub.vpn.elements import agent_peers, leads_to, profile_elements, transit_part, user_peers
+from plantgate_hub.domain.routes import transit_of
+from plantgate_hub.vpn.elements import agent_peers, leads_to, profile_elements, user_peers
 from plantgate_hub.vpn.state import NOTHING
 
 NORTH = Subnet(SubnetId("north"), PlantId("north"), IPv4Network("192.168.0.0/22"), IPv4Network("240.16.0.0/22"), 7)
@@ -43,7 +44,7 @@ def test_a_part_of_a_subnet_leads_to_the_same_part_of_its_transit_prefix() -> No
 
 def test_what_is_no_part_of_the_subnet_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"10\.0\.0\.0/24 is not a part of the plant subnet 192\.168\.0\.0/22"):
-        transit_part(NORTH, IPv4Network("10.0.0.0/24"))
+        transit_of(NORTH, IPv4Network("10.0.0.0/24"))
 
 
 def test_an_alias_leads_to_the_plant_and_a_single_device_has_one_of_its_own() -> None:
