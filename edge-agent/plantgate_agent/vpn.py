@@ -55,7 +55,8 @@ class Report:
     revision: int = 0
     path: TunnelPath = TunnelPath.WEBSOCKET
     path_reason: str = ""
-    boundary: tuple[IPv4Network, ...] = ()
+    boundary: tuple[IPv4Network, ...] | None = None
+    """None: not read yet. A hub that were told of an empty one would close what people use."""
     accepted: tuple[IPv4Network, ...] = ()
     refused: tuple[Refused, ...] = ()
     error: str = ""

@@ -158,10 +158,9 @@ class Worker:
                     await self._changed.wait()
 
     def _tell_hub(self) -> None:
-        connection = self._tunnel.connection
-        if connection is None:
+        connection, report, now = self._tunnel.connection, self._vpn.report, time.monotonic()
+        if connection is None or report.boundary is None:
             return
-        report, now = self._vpn.report, time.monotonic()
         message = AgentStatus(
             revision_applied=report.revision,
             path=report.path,
@@ -191,7 +190,7 @@ class Worker:
             "path": str(report.path),
             "path_reason": report.path_reason,
             "revision": report.revision,
-            "boundary": [str(network) for network in report.boundary],
+            "boundary": [str(network) for network in report.boundary or ()],
             "accepted": [str(network) for network in report.accepted],
             "refused": [{"network": str(refused.network), "reason": refused.reason} for refused in report.refused],
             "handshake_age": report.handshake_age,

@@ -1,7 +1,7 @@
 """A small hub for the agent's tests: real TLS, handshake, tunnel, WireGuard and relay; told what to want by a file.
 
 `python -m tests.agent.hub FOLDER` runs in the hub's namespace. FOLDER/desired.json is what it wants of the agent, sent
-again whenever it changes; FOLDER/status.json is what the agent last said; FOLDER/attached counts tunnels. TCP port 9000
+again whenever it changes; FOLDER/status.json is what the agent last said, told.jsonl all of it; FOLDER/attached counts tunnels. TCP port 9000
 opens a stream: it takes `HOST PORT` as a line and answers `ok` or the reason of the reset, then carries bytes.
 """
 
@@ -215,6 +215,8 @@ class Hub:
         fresh = self.folder / "status.new"
         fresh.write_text(json.dumps(dict(message)))
         fresh.replace(self.folder / "status.json")
+        with (self.folder / "told.jsonl").open("a") as log:
+            log.write(json.dumps(dict(message)) + "\n")
 
     def to_agent(self, segment: int, data: bytes) -> None:
         if self.connection:

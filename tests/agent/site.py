@@ -125,6 +125,10 @@ class Site:
         except (FileNotFoundError, json.JSONDecodeError):
             return {}
 
+    def told_so_far(self) -> list[dict[str, Any]]:
+        """Everything the agent has told the hub, oldest first."""
+        return [json.loads(line) for line in self.hub.read(f"{FOLDER}/told.jsonl").splitlines()]
+
     def attached(self) -> int:
         try:
             return int(self.hub.read(f"{FOLDER}/attached") or 0)

@@ -69,6 +69,16 @@ def test_a_crashed_worker_is_replaced_and_adopts_what_is_there(running):
     print(f"\nworker killed: longest gap of a ping at 20/s {gap:.2f} s")
 
 
+def test_a_worker_says_nothing_of_its_boundary_before_it_has_read_it(running):
+    """A hub that is told of an empty boundary closes the routes into the plant, and ends what people have open."""
+    site = running
+    before, worker = len(site.told_so_far()), site.worker()
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: site.worker() != worker)
+    wait_until(lambda: any(m["revision_applied"] == site.revision for m in site.told_so_far()[before:]))
+    assert {tuple(message["boundary"]) for message in site.told_so_far()[before:]} == {(LAN,)}
+
+
 def test_a_crash_with_the_hub_away_goes_on_with_what_was_wanted(running):
     site = running
     assert site.hub_process
