@@ -1,8 +1,9 @@
 """A small hub for the agent's tests: real TLS, handshake, tunnel, WireGuard and relay; told what to want by a file.
 
 `python -m tests.agent.hub FOLDER` runs in the hub's namespace. FOLDER/desired.json is what it wants of the agent, sent
-again whenever it changes; FOLDER/status.json is what the agent last said, told.jsonl all of it; FOLDER/attached counts tunnels. TCP port 9000
-opens a stream: it takes `HOST PORT` as a line and answers `ok` or the reason of the reset, then carries bytes.
+again whenever it changes; FOLDER/status.json is what the agent last said, told.jsonl all of it; FOLDER/attached counts
+tunnels. TCP port 9000 opens a stream: it takes `HOST PORT` as a line and answers `ok` or the reason of the reset, then
+carries bytes.
 """
 
 import asyncio
