@@ -8,6 +8,7 @@ import select
 import shutil
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 MARK = "PLANTGATE_LAB"
 """Environment variable of every process of a lab: the lab's name."""
 UNFINISHED_GRACE = 10.0
-"""Seconds in which a killed host has to be gone; the kernel needs milliseconds."""
+"""Seconds in which a killed host has to be gone; the kernel takes a second or two to take its network apart."""
 
 
 class LabError(PlantgateError):
@@ -147,8 +148,8 @@ class LabState:
             return
         _end_commands(self.name)
         buried = LabState(grave.name)
-        for holder in buried.registered().values():
-            holder.kill()
+        with ThreadPoolExecutor(32) as pool:  # the kernel takes a second for each network it takes apart
+            list(pool.map(ProcessRef.kill, buried.registered().values()))
         shutil.rmtree(grave, ignore_errors=True)
 
     def _read(self, path: str) -> dict[str, Any] | None:
