@@ -47,7 +47,11 @@ def _parser() -> argparse.ArgumentParser:
 
     enroll = command("enroll", _enroll, "Join this gateway to its plant with a one-time code.")
     enroll.add_argument("--hub", required=True, metavar="URL", help="the hub, like https://hub.example.com")
-    enroll.add_argument("--code", required=True, help="the one-time code from the plant's page in the portal")
+    enroll.add_argument(
+        "--code",
+        help="the one-time code from the plant's page in the portal; without it, it is asked for, or read from "
+        "standard input, and so is in no list of processes",
+    )
     confirmation = enroll.add_mutually_exclusive_group()
     confirmation.add_argument("--boundary", type=Path, metavar="FILE", help="YAML list of networks to make reachable")
     confirmation.add_argument("--yes", action="store_true", help="accept the detected networks that are proposed")
@@ -86,9 +90,8 @@ def _enroll(arguments: argparse.Namespace) -> int:
     from .state import parse_hub_url
 
     config = _load(arguments)
-    request = Request(
-        parse_hub_url(arguments.hub), arguments.code, arguments.boundary, arguments.yes, arguments.replace
-    )
+    code = arguments.code or _read_code()
+    request = Request(parse_hub_url(arguments.hub), code, arguments.boundary, arguments.yes, arguments.replace)
     ask = input if sys.stdin.isatty() else None
     enrolment, identity = enrol(config, request, _detect(config), ask, print)
     print(f"enrolled as a gateway of the plant {enrolment.plant_name!r}")
@@ -103,6 +106,15 @@ def _enroll(arguments: argparse.Namespace) -> int:
         print("an agent that runs goes on as before until: systemctl restart plantgate-agent")
     print("start the agent with: systemctl enable --now plantgate-agent")
     return 0
+
+
+def _read_code() -> str:
+    from plantgate_shared.errors import InvalidInput
+
+    code = input("one-time code: ") if sys.stdin.isatty() else sys.stdin.readline()
+    if not code.strip():
+        raise InvalidInput("there is no enrolment code", hint="give --code, or the code on standard input")
+    return code.strip()
 
 
 def _detect(config: "AgentConfig") -> "tuple[Lan, ...]":

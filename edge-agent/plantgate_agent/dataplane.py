@@ -36,6 +36,12 @@ _PASSES = 3
 _CONF = Path("/proc/sys/net/ipv4/conf")
 
 
+async def kernel_routes() -> tuple[KernelRoute, ...]:
+    """The host's IPv4 routes in the main table. Raises KernelError."""
+    output = await run("ip", "-json", "-4", "route", "show", operation="read the routes")
+    return parse_routes(json.loads(output or "[]"))
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a pass achieved: the steps done, and the error that ended it, if one did."""
@@ -83,9 +89,7 @@ class DataPlane:
         )
 
     async def routes(self) -> tuple[KernelRoute, ...]:
-        """The host's IPv4 routes in the main table."""
-        output = await run("ip", "-json", "-4", "route", "show", operation="read the routes")
-        return parse_routes(json.loads(output or "[]"))
+        return await kernel_routes()
 
     async def stay_alive(self) -> None:
         """Let the kernel forward for another few seconds. Raises KernelError when the table is gone."""

@@ -17,8 +17,11 @@ from plantgate_shared.protocol.probe import ProbeKey
 from plantgate_shared.secret import Secret
 from plantgate_shared.tunnel import TunnelConnection
 
+from .boundary import read as read_boundary
 from .channel import WebsocketsChannel
 from .config import AgentConfig
+from .dataplane import kernel_routes
+from .desired import check_endpoint
 from .paths import PROBE_TIMEOUT, START_PROBES
 from .probe import open_prober
 from .state import Enrolment
@@ -64,7 +67,8 @@ async def prove(config: AgentConfig, enrolment: Enrolment, identity: IdentityKey
             if isinstance(parsed, DesiredState) and not heard.done():
                 heard.set_result(parsed)
 
-    channel = await _attach(enrolment, identity, client_context(config.ca_file))
+    hub: set[IPv4Address] = set()
+    channel = await _attach(enrolment, identity, client_context(config.ca_file), hub)
     connection = TunnelConnection(
         channel, Role.CLIENT, ping_interval=PING_INTERVAL, ping_timeout=PING_TIMEOUT, on_control=on_control
     )
@@ -73,17 +77,19 @@ async def prove(config: AgentConfig, enrolment: Enrolment, identity: IdentityKey
         waited: set[asyncio.Future[Any]] = {running, heard}
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED, timeout=FIRST_STATE_WITHIN)
         state = heard.result() if heard.done() else None
-        return Proof(state, await udp_works(state) if state else None)
+        return Proof(state, await udp_works(config, state, frozenset(hub)) if state else None)
     finally:
         connection.close()
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def _attach(enrolment: Enrolment, identity: IdentityKey, context: ssl.SSLContext) -> WebsocketsChannel:
-    """Patient with a hub whose other nodes and snapshots have yet to hear of this agent."""
+async def _attach(
+    enrolment: Enrolment, identity: IdentityKey, context: ssl.SSLContext, hub: set[IPv4Address]
+) -> WebsocketsChannel:
+    """Patient with a hub whose other nodes and snapshots have yet to hear of this agent. `hub` gets its addresses."""
 
-    async def permit(_: frozenset[IPv4Address]) -> None:
-        """No rules hold this process."""
+    async def permit(addresses: frozenset[IPv4Address]) -> None:
+        hub.update(addresses)  # no rules hold this process
 
     deadline = asyncio.get_running_loop().time() + KNOWN_WITHIN
     while True:
@@ -95,12 +101,14 @@ async def _attach(enrolment: Enrolment, identity: IdentityKey, context: ssl.SSLC
         await asyncio.sleep(RETRY_EVERY)
 
 
-async def udp_works(state: DesiredState) -> bool:
-    """Whether one of a few probes is answered."""
+async def udp_works(config: AgentConfig, state: DesiredState, hub: frozenset[IPv4Address]) -> bool:
+    """Whether one of a few probes is answered. Nothing is sent to an endpoint that the running agent would refuse."""
+    boundary = read_boundary(config.boundary_file, config.pools)
     answered = asyncio.Event()
     prober = await open_prober(lambda _: answered.set())
     try:
-        address = await address_of(state.udp_endpoint)
+        found = await address_of(state.udp_endpoint)
+        address = check_endpoint(found, boundary, await kernel_routes(), hub)
         key = ProbeKey(state.transit_address, Secret(state.probe_key))
         prober.configure((str(address), port_of(state.udp_endpoint)), key)
         for number in range(START_PROBES):

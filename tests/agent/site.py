@@ -146,7 +146,7 @@ class Site:
 
     def enrol(self, *more: str, check: bool = True) -> Finished:
         given = more or ("--boundary", "/etc/plantgate-agent/given.yaml")
-        return self.run_agent("enroll", "--hub", f"https://{HUB}", "--code", self.code, *given, check=check)
+        return self.run_agent("enroll", "--hub", f"https://{HUB}", *given, input=self.code + "\n", check=check)
 
     def start_agent(self) -> None:
         before = self.attached()

@@ -182,6 +182,8 @@ def test_bad_enrolments_say_what_to_do(site):
     used = enrol("https://198.51.100.10", site.code)
     assert "the hub does not accept this enrolment code" in used.stderr
     assert "make a new one" in used.stderr
+    nothing = enrol("https://198.51.100.10", "")
+    assert "there is no enrolment code (give --code, or the code on standard input)" in nothing.stderr
     away = enrol("https://198.51.100.10:444", site.code)
     assert away.status == 69
     assert "cannot reach the hub https://198.51.100.10:444: nothing listens there" in away.stderr
