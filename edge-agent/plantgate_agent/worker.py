@@ -7,17 +7,27 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from ipaddress import IPv4Address
 from typing import Any
 
 from plantgate_shared.errors import KernelError, PlantgateError, ProtocolError
 from plantgate_shared.logging import Event, configure, get_logger
-from plantgate_shared.protocol.control import AgentStatus, DesiredState, UnknownControl, parse, to_map
+from plantgate_shared.protocol.control import (
+    AgentStatus,
+    DesiredState,
+    DeviceLookedFor,
+    LookForDevice,
+    UnknownControl,
+    parse,
+    to_map,
+)
 from plantgate_shared.tunnel import TunnelClosed, TunnelConnection
 
 from . import __version__, status
 from .app import Parts, build
 from .config import AgentConfig, from_environment
 from .host import HEARTBEAT_FD
+from .neighbours import Neighbours
 from .tunnel import Handlers, HubTunnel
 from .vpn import Vpn
 
@@ -59,6 +69,7 @@ class Worker:
         self._told_at = 0.0
         self._vpn: Vpn = parts.vpn(self._changed.set)
         self._dialler = parts.dialler
+        self._neighbours = Neighbours(self._reachable)
         self._tunnel: HubTunnel = parts.tunnel(
             Handlers(
                 on_up=self._on_up,
@@ -85,6 +96,7 @@ class Worker:
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
+        await self._neighbours.close()
         if self._stop.is_set():
             await self._leave()
         for task in done:
@@ -143,6 +155,16 @@ class Worker:
             return
         if isinstance(parsed, DesiredState):
             self._vpn.want(parsed)
+        elif isinstance(parsed, LookForDevice):
+            self._neighbours.ask(parsed, self._answer)
+
+    def _answer(self, answer: DeviceLookedFor) -> None:
+        if (connection := self._tunnel.connection) is not None:
+            with contextlib.suppress(TunnelClosed):
+                connection.send_control(to_map(answer))
+
+    def _reachable(self, address: IPv4Address) -> bool:
+        return any(address in network for network in self._vpn.report.accepted)
 
     # --- telling ------------------------------------------------------------------------------------------------------
 

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import IPv4Address
 from typing import Protocol
 
 from plantgate_shared.errors import PlantgateError
+from plantgate_shared.protocol.control import DeviceLookedFor
 
 from .domain.model import Device, Job, Person, PersonId, Plant, PlantId, Route, TargetId, WebTarget
 from .domain.snapshot import Change
@@ -20,6 +22,7 @@ __all__ = [
     "Credentials",
     "Destination",
     "DevicePages",
+    "DevicePresence",
     "PasswordRecord",
     "PlantView",
     "SessionRecord",
@@ -131,3 +134,10 @@ class Streams(Protocol):
 
     async def open_stream(self, plant: PlantId, target: Mapping[str, object], timeout: float) -> ByteStream:
         """A stream to {"host", "port"} in the plant. Raises StreamUnavailable or TimeoutError."""
+
+
+class DevicePresence(Protocol):
+    """What the plants' agents see on their networks."""
+
+    async def look_for_device(self, plant: PlantId, address: IPv4Address, timeout: float) -> DeviceLookedFor:
+        """Whether a device answers at this address of the plant's network; what cannot be told is an answer too."""

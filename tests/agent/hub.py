@@ -3,7 +3,7 @@
 `python -m tests.agent.hub FOLDER` runs in the hub's namespace. FOLDER/desired.json is what it wants of the agent, sent
 again whenever it changes; FOLDER/status.json is what the agent last said, told.jsonl all of it; FOLDER/attached counts
 tunnels. TCP port 9000 opens a stream: it takes `HOST PORT` as a line and answers `ok` or the reason of the reset, then
-carries bytes.
+carries bytes; `look ADDRESS` answers whether a device is there.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from plantgate_hub.tunnel.channel import AiohttpChannel, prepare_websocket
+from plantgate_hub.tunnel.questions import Questions
 from plantgate_shared import gso
 from plantgate_shared.errors import PlantgateError
 from plantgate_shared.identity import enrolment
@@ -38,7 +39,15 @@ from plantgate_shared.kernel.nftables import Nftables
 from plantgate_shared.kernel.wireguard import WireGuardInterface
 from plantgate_shared.netplan import SetPeer
 from plantgate_shared.protocol import Role, probe
-from plantgate_shared.protocol.control import DesiredState, PlantSubnet, WebTarget, to_map
+from plantgate_shared.protocol.control import (
+    DesiredState,
+    DeviceLookedFor,
+    LookForDevice,
+    PlantSubnet,
+    WebTarget,
+    parse,
+    to_map,
+)
 from plantgate_shared.secret import Secret
 from plantgate_shared.tunnel import StreamReset, TunnelConnection, TunnelStream
 
@@ -68,6 +77,7 @@ class Hub:
         self.wireguard = WireGuardInterface(INTERFACE)
         self.agent = self._known_agent()
         self.connection: TunnelConnection | None = None
+        self.questions = Questions(self.ask)
         self.attached = 0
         certificate, self.context = make_tls(folder)
         self.certificates = (certificate_sha256(certificate),)
@@ -213,11 +223,19 @@ class Hub:
                 self.connection = None
 
     def heard(self, message: Any) -> None:
+        parsed = parse(message)
+        if isinstance(parsed, DeviceLookedFor):
+            self.questions.answered(parsed)
+            return
         fresh = self.folder / "status.new"
         fresh.write_text(json.dumps(dict(message)))
         fresh.replace(self.folder / "status.json")
         with (self.folder / "told.jsonl").open("a") as log:
             log.write(json.dumps(dict(message)) + "\n")
+
+    def ask(self, question: LookForDevice) -> None:
+        if self.connection:
+            self.connection.send_control(to_map(question))
 
     def to_agent(self, segment: int, data: bytes) -> None:
         if self.connection:
@@ -230,6 +248,11 @@ class Hub:
             host, port = (await reader.readline()).split()
             if not self.connection:
                 raise StreamReset("no tunnel")  # type: ignore[arg-type]
+            if host == b"look":
+                found = await self.questions.ask(IPv4Address(port.decode()), 15)
+                writer.write(f"{found.presence} {found.detail}\n".encode())
+                writer.close()
+                return
             stream = await self.connection.open_stream({"host": host.decode(), "port": int(port)}, 15)
         except StreamReset as error:
             writer.write(f"{error.reason}\n".encode())

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import json
 
 import pytest
 
@@ -228,3 +229,44 @@ async def test_a_target_that_is_withdrawn_ends_its_streams(site):
                     pass
         await eventually(lambda: site.status()["streams"] == 0)
         writer.close()
+
+
+# --- whether a device is there ----------------------------------------------------------------------------------------
+
+
+async def looked_for(site: Site, address: str) -> str:
+    reader, writer = await site.hub.connect("127.0.0.1", STREAM_PORT)
+    writer.write(f"look {address}\n".encode())
+    try:
+        return (await reader.read()).decode()
+    finally:
+        writer.close()
+
+
+async def test_a_device_that_is_there_shows_its_hardware_address(site):
+    (link,) = json.loads(site.device.run(["ip", "-json", "link", "show", "eth0"]).stdout)
+    for _ in range(2):  # the second time the gateway knows it already
+        assert await looked_for(site, DEVICE) == f"answers {link['address']}\n"
+
+
+async def test_a_device_that_is_off_is_silent_also_when_the_gateway_knew_it(site):
+    assert await looked_for(site, "192.168.1.77") == "silent \n"
+    assert site.ping(DEVICE_TRANSIT)  # the gateway has a fresh entry for it
+    site.device.run(["ip", "link", "set", "eth0", "down"])
+    try:
+        assert await looked_for(site, DEVICE) == "silent \n"
+    finally:
+        site.device.run(["ip", "link", "set", "eth0", "up"])
+        await eventually(lambda: site.ping(DEVICE_TRANSIT))
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        (OUTSIDE, "outside"),
+        ("198.51.100.10", "outside"),
+        ("192.168.1.2", "unknown it is an address of the gateway itself"),
+    ],
+)
+async def test_nothing_is_looked_for_outside_the_boundary(site, address, said):
+    assert (await looked_for(site, address)).strip() == said

@@ -15,7 +15,15 @@ from plantgate_hub.tunnel.endpoint import PATH
 from plantgate_shared.identity.handshake import AgentHandshake, PinnedHub
 from plantgate_shared.identity.keys import IdentityKey, certificate_sha256
 from plantgate_shared.protocol import ResetReason, Role
-from plantgate_shared.protocol.control import AgentStatus, DesiredState, TunnelPath, parse, to_map
+from plantgate_shared.protocol.control import (
+    AgentStatus,
+    DesiredState,
+    DeviceLookedFor,
+    LookForDevice,
+    TunnelPath,
+    parse,
+    to_map,
+)
 from plantgate_shared.tunnel import Target, TunnelConnection, TunnelEnd, TunnelStream
 from tests.harness.hub_node import HubNode, Plot
 
@@ -73,6 +81,10 @@ class FakeAgent:
     running: asyncio.Task[TunnelEnd]
     desired: list[DesiredState] = field(default_factory=list)
     datagrams: list[tuple[int, bytes]] = field(default_factory=list)
+    questions: list[LookForDevice] = field(default_factory=list)
+
+    def answer(self, answer: DeviceLookedFor) -> None:
+        self.connection.send_control(to_map(answer))
 
     def report(self, status: AgentStatus = STATUS) -> None:
         self.connection.send_control(to_map(status))
@@ -108,11 +120,15 @@ async def attach(
         raise
     desired: list[DesiredState] = []
     datagrams: list[tuple[int, bytes]] = []
+    questions: list[LookForDevice] = []
 
     def control(message: Mapping[str, Any]) -> None:
-        state = parse(message)
-        assert isinstance(state, DesiredState)
-        desired.append(state)
+        heard = parse(message)
+        if isinstance(heard, LookForDevice):
+            questions.append(heard)
+            return
+        assert isinstance(heard, DesiredState)
+        desired.append(heard)
 
     connection = TunnelConnection(
         channel,
@@ -123,4 +139,4 @@ async def attach(
         on_control=control,
         on_datagrams=lambda segment, data: datagrams.append((segment, bytes(data))),
     )
-    return FakeAgent(connection, asyncio.create_task(connection.run()), desired, datagrams)
+    return FakeAgent(connection, asyncio.create_task(connection.run()), desired, datagrams, questions)

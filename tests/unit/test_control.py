@@ -9,7 +9,10 @@ from plantgate_shared.protocol import frames
 from plantgate_shared.protocol.control import (
     AgentStatus,
     DesiredState,
+    DeviceLookedFor,
+    LookForDevice,
     PlantSubnet,
+    Presence,
     TunnelPath,
     UnknownControl,
     WebTarget,
@@ -40,11 +43,20 @@ STATUS = AgentStatus(
 )
 
 
-@pytest.mark.parametrize("message", [DESIRED, STATUS], ids=["desired_state", "agent_status"])
+LOOK = LookForDevice(3, IPv4Address("192.168.1.10"))
+LOOKED = DeviceLookedFor(3, Presence.ANSWERS, "00:00:5e:00:53:01")
+
+
+@pytest.mark.parametrize("message", [DESIRED, STATUS, LOOK, LOOKED], ids=lambda message: to_map(message)["type"])
 def test_a_message_survives_the_wire(message):
     frame = frames.decode(frames.encode(frames.Control(to_map(message))))
     assert isinstance(frame, frames.Control)
     assert parse(frame.message) == message
+
+
+def test_a_presence_that_is_none_is_named():
+    with pytest.raises(BadControl, match="presence must be one of answers, silent, outside, unknown, not 'maybe'"):
+        parse(to_map(LOOKED) | {"presence": "maybe"})
 
 
 def test_unknown_keys_are_tolerated_at_every_level():

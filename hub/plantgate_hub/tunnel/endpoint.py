@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
 from typing import Any
 
 from aiohttp import web
@@ -14,7 +15,14 @@ from plantgate_shared.identity.handshake import NONCE_LENGTH, HandshakeError, Hu
 from plantgate_shared.identity.keys import IdentityKey
 from plantgate_shared.logging import Event, get_logger
 from plantgate_shared.protocol import SUBPROTOCOL, GoAwayReason, Role
-from plantgate_shared.protocol.control import AgentStatus, DesiredState, UnknownControl, parse, to_map
+from plantgate_shared.protocol.control import (
+    AgentStatus,
+    DesiredState,
+    DeviceLookedFor,
+    UnknownControl,
+    parse,
+    to_map,
+)
 from plantgate_shared.secret import Secret
 from plantgate_shared.tunnel import (
     ConnectionClosed,
@@ -30,6 +38,7 @@ from ..domain.snapshot import Snapshot, Table
 from ..identity.throttle import Key, Limit, Throttle
 from .channel import AiohttpChannel, prepare_websocket
 from .desired import HubFacts, desired_state, inputs_changed, same_content
+from .questions import Questions
 from .registry import AgentRegistry, AgentState
 from .relay import Relay
 from .unproved import NoPlace, Unproved
@@ -88,12 +97,14 @@ class AttachedAgent:
             on_datagrams=self._datagrams_received,
         )
         self.relay = Relay(wireguard, self._connection.send_datagrams)
+        self._questions = Questions(lambda question: self._connection.send_control(to_map(question)))
 
     async def run(self) -> TunnelEnd:
         try:
             return await self._connection.run()
         finally:
             self.relay.close()
+            self._questions.close()
             if self._telling is not None:
                 self._telling.cancel()
 
@@ -104,6 +115,9 @@ class AttachedAgent:
 
     async def open_stream(self, target: Mapping[str, object], timeout: float) -> TunnelStream:
         return await self._connection.open_stream(target, timeout)
+
+    async def look_for_device(self, address: IPv4Address, timeout: float) -> DeviceLookedFor:
+        return await self._questions.ask(address, timeout)
 
     def push(self, desired: DesiredState) -> None:
         """Tell the agent what to be, unless it has been told the same. A tunnel that is over is no error here."""
@@ -123,6 +137,9 @@ class AttachedAgent:
             return
         try:
             status = parse(message)
+            if isinstance(status, DeviceLookedFor):
+                self._questions.answered(status)
+                return
             if not isinstance(status, AgentStatus):
                 raise ProtocolError("an agent does not say what the hub is to be")
             if len(status.boundary) > MAX_BOUNDARY:

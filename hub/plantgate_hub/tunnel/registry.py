@@ -6,7 +6,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import Protocol
 
-from plantgate_shared.protocol.control import AgentStatus, TunnelPath
+from plantgate_shared.protocol.control import AgentStatus, DeviceLookedFor, Presence, TunnelPath
 from plantgate_shared.protocol.frames import GoAwayReason, ResetReason
 from plantgate_shared.secret import Secret
 from plantgate_shared.tunnel import StreamReset, TunnelClosed, TunnelStream
@@ -57,8 +57,12 @@ class Attachment(Protocol):
 
     async def open_stream(self, target: Mapping[str, object], timeout: float) -> TunnelStream: ...
 
+    async def look_for_device(self, address: IPv4Address, timeout: float) -> DeviceLookedFor: ...
+
     def end(self, reason: GoAwayReason, detail: str = "") -> None: ...
 
+
+OFFLINE = DeviceLookedFor(0, Presence.UNKNOWN, "the plant's agent is not connected")
 
 _PROBLEMS = {
     ResetReason.REFUSED: StreamProblem.REFUSED,
@@ -156,6 +160,11 @@ class AgentRegistry:
         # Two only for the moment in which another gateway became the active one: the higher epoch is the plant's.
         candidates = self._by_plant.get(plant)
         return max(candidates.values(), key=lambda one: one.state.epoch) if candidates else None
+
+    async def look_for_device(self, plant: PlantId, address: IPv4Address, timeout: float) -> DeviceLookedFor:
+        """Whether a device answers at this address of the plant's network, within `timeout` seconds."""
+        attachment = self._serving(plant)
+        return await attachment.look_for_device(address, timeout) if attachment else OFFLINE
 
     # --- for the endpoint ---
 

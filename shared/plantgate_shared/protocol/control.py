@@ -1,7 +1,9 @@
 """Control messages: typed values <-> the map inside a CONTROL frame.
 
-    hub -> agent    DesiredState   what the agent is to be, whole; a higher revision replaces a lower one
-    agent -> hub    AgentStatus    what it has become of it, whole
+    hub -> agent    DesiredState      what the agent is to be, whole; a higher revision replaces a lower one
+    agent -> hub    AgentStatus       what it has become of it, whole
+    hub -> agent    LookForDevice     whether a device answers on the plant's network
+    agent -> hub    DeviceLookedFor   what came of that
 
 A map has the key `type`; the others are the fields' names. `parse` is strict about what it knows (a missing or wrong
 field is a BadControl that names it and shows the value) and **tolerates unknown keys**: that is how a newer hub adds a
@@ -15,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import BadControl
 
@@ -24,6 +26,9 @@ KEY_BYTES = 32
 
 MAX_TEXT = 2048
 """Characters of an error text in a status; the rest of a longer one is cut by its sender."""
+
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 class UnknownControl(BadControl):
@@ -90,7 +95,34 @@ class AgentStatus:
     """Seconds since WireGuard's last handshake; None before the first."""
 
 
-ControlMessage = DesiredState | AgentStatus
+class Presence(StrEnum):
+    """Whether a device is there, as its network's own address resolution (ARP, RFC 826) tells."""
+
+    ANSWERS = "answers"
+    SILENT = "silent"
+    """Nobody on that network has the address: the device is off, unplugged or has another one."""
+    OUTSIDE = "outside"
+    """Not within what this agent lets through."""
+    UNKNOWN = "unknown"
+    """It cannot be told from here, see the detail."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookForDevice:
+    number: int
+    """Comes back in the answer."""
+    address: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLookedFor:
+    number: int
+    presence: Presence
+    detail: str = ""
+    """For a person: the hardware address that answered, or why it cannot be told."""
+
+
+ControlMessage = DesiredState | AgentStatus | LookForDevice | DeviceLookedFor
 
 
 def to_map(message: ControlMessage) -> dict[str, Any]:
@@ -194,6 +226,12 @@ class _Fields:
         except ValueError:
             raise self._wrong(name, "an IPv4 network") from None
 
+    def one_of(self, name: str, values: type[_Choice]) -> _Choice:
+        try:
+            return values(self.text(name))
+        except ValueError:
+            raise self._wrong(name, f"one of {', '.join(values)}") from None
+
     def items(self, name: str) -> "list[_Fields]":
         """A list of maps."""
         fields = []
@@ -239,17 +277,24 @@ def _subnet(fields: _Fields) -> PlantSubnet:
 
 
 def _agent_status(fields: _Fields) -> AgentStatus:
-    path = fields.text("path")
-    if path not in _PATHS:
-        raise BadControl(f"{fields.where}.path must be one of {', '.join(TunnelPath)}, not {_show(path)}")
     return AgentStatus(
         revision_applied=fields.number("revision_applied", 0, 2**63 - 1),
-        path=TunnelPath(path),
+        path=fields.one_of("path", TunnelPath),
         boundary=fields.networks("boundary"),
         refused=fields.networks("refused"),
         error=fields.text("error") if fields.has("error") else "",
         version=fields.text("version", 64) if fields.has("version") else "",
         handshake_age=fields.seconds("handshake_age") if fields.has("handshake_age") else None,
+    )
+
+
+def _look_for_device(fields: _Fields) -> LookForDevice:
+    return LookForDevice(fields.number("number", 0, 2**32 - 1), fields.address("address"))
+
+
+def _device_looked_for(fields: _Fields) -> DeviceLookedFor:
+    return DeviceLookedFor(
+        fields.number("number", 0, 2**32 - 1), fields.one_of("presence", Presence), fields.text("detail")
     )
 
 
@@ -260,11 +305,16 @@ def _show(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-_PATHS = frozenset(TunnelPath)
-
-_NAMES: dict[type, str] = {DesiredState: "desired_state", AgentStatus: "agent_status"}
+_NAMES: dict[type, str] = {
+    DesiredState: "desired_state",
+    AgentStatus: "agent_status",
+    LookForDevice: "look_for_device",
+    DeviceLookedFor: "device_looked_for",
+}
 
 _PARSERS: dict[str, Callable[[_Fields], ControlMessage]] = {
     "desired_state": _desired_state,
     "agent_status": _agent_status,
+    "look_for_device": _look_for_device,
+    "device_looked_for": _device_looked_for,
 }

@@ -1,0 +1,138 @@
+"""Why can't I reach it? The shell: asks the hub's parts and the plant's network, hop by hop (`domain.diagnosis`)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from plantgate_shared.errors import NotFound
+
+from .domain import policy
+from .domain.diagnosis import (
+    Cause,
+    Facts,
+    Hop,
+    Question,
+    Result,
+    Step,
+    Way,
+    failed,
+    known_steps,
+    network_step,
+    whole,
+)
+from .domain.model import AgentId, DeviceId, PersonId, TargetId
+from .domain.policy import Action
+from .domain.snapshot import Snapshot
+from .ports import CertificatePins, Clock, Destination, DevicePresence, Streams
+from .proxy.device import connect
+from .proxy.http1 import request_head
+from .proxy.problems import Problem, ProxyProblem
+
+LOOK_SECONDS = 8.0
+"""For the agent's look at its network, which takes three."""
+PAGE_SECONDS = 15.0
+"""For connection and first answer of a device's page."""
+
+_PORT: dict[Problem, Step] = {
+    Problem.DEVICE_REFUSED: Step(Hop.PORT, Result.FAILED, Cause.PORT_REFUSED),
+    Problem.DEVICE_UNREACHABLE: Step(Hop.PORT, Result.FAILED, Cause.PORT_SILENT),
+    Problem.DEVICE_OUTSIDE: Step(Hop.BOUNDARY, Result.FAILED, Cause.OUTSIDE_BOUNDARY),
+    Problem.AGENT_OFFLINE: Step(Hop.AGENT, Result.FAILED, Cause.AGENT_OFFLINE),
+    Problem.AGENT_BUSY: Step(Hop.PORT, Result.UNKNOWN, Cause.OTHER, "the agent carries as many connections as it can"),
+}
+"""What the connection's problems say about the way to the device; every other one is the page's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the facts come from."""
+
+    snapshot: Callable[[], Snapshot]
+    online: Callable[[], AbstractSet[AgentId]]
+    handshake: Callable[[PersonId], Awaitable[float | None]]
+    """The newest WireGuard handshake of the person's profiles; see `Facts.handshake`."""
+    presence: DevicePresence
+    streams: Streams
+    pins: CertificatePins
+    clock: Clock
+
+
+class Diagnosis:
+    """Answers for people about themselves. Asking changes nothing but a first pin, as opening the page would."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    async def vpn(self, person: PersonId, device: DeviceId) -> tuple[Step, ...]:
+        """Every hop of the way over VPN, up to the device on its network. Raises NotFound."""
+        return await self._ask(person, device, Way.VPN)
+
+    async def browser(self, person: PersonId, target: TargetId) -> tuple[Step, ...]:
+        """Every hop of the way to a device's page. Raises NotFound."""
+        found = self._sources.snapshot().targets.get(target)
+        if found is None:
+            raise _not_known()
+        return await self._ask(person, found.device, Way.BROWSER, target)
+
+    async def _ask(
+        self, person: PersonId, device: DeviceId, way: Way, target: TargetId | None = None
+    ) -> tuple[Step, ...]:
+        sources = self._sources
+        snapshot, now = sources.snapshot(), sources.clock()
+        found = snapshot.devices.get(device)
+        if found is None or isinstance(
+            policy.decide(snapshot, person, Action.SEE_PLANT, found.plant, now), policy.Denied
+        ):
+            raise _not_known()
+        handshake = await sources.handshake(person) if way is Way.VPN else None
+        steps = known_steps(snapshot, Question(person, found, way), Facts(now, sources.online(), handshake))
+        if not failed(steps):
+            looked = await sources.presence.look_for_device(found.plant, found.address, LOOK_SECONDS)
+            steps += (network_step(looked),)
+        destination = _destination(snapshot, target) if target else None
+        if destination and not failed(steps):
+            steps += await self._page(destination)
+        return whole(way, steps)
+
+    async def _page(self, destination: Destination) -> tuple[Step, ...]:
+        """Connect and ask for the page's head, as a browser would."""
+        connected = False
+        try:
+            async with asyncio.timeout(PAGE_SECONDS):
+                connection = await connect(self._sources.streams, self._sources.pins, destination)
+                connected = True
+                try:
+                    await connection.send(_question(destination))
+                    status = (await connection.reply(websocket=False)).status
+                finally:
+                    connection.close("cancelled")
+        except ProxyProblem as problem:
+            if step := None if connected else _PORT.get(problem.problem):
+                return (step,)
+            return _page_failed(str(problem))
+        except TimeoutError:
+            return _page_failed(f"no answer within {PAGE_SECONDS:.0f} s")
+        return Step(Hop.PORT, Result.OK), Step(Hop.PAGE, Result.OK, detail=f"HTTP {status}")
+
+
+def _not_known() -> NotFound:
+    """The same words for what does not exist and for what they may not see."""
+    return NotFound("there is no such device")
+
+
+def _page_failed(detail: str) -> tuple[Step, ...]:
+    return Step(Hop.PORT, Result.OK), Step(Hop.PAGE, Result.FAILED, Cause.PAGE_FAILED, detail)
+
+
+def _question(destination: Destination) -> bytes:
+    target, device = destination.target, destination.device
+    host = str(device.address) if target.port in (80, 443) else f"{device.address}:{target.port}"
+    return request_head("GET", target.base_path, [("Host", host), ("Accept", "*/*"), ("Connection", "close")])
+
+
+def _destination(snapshot: Snapshot, target: TargetId) -> Destination | None:
+    page = snapshot.targets.get(target)
+    device = snapshot.devices.get(page.device) if page else None
+    plant = snapshot.plants.get(device.plant) if device else None
+    return Destination(page, device, plant) if page and device and plant else None
