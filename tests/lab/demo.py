@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 
 from plantgate_shared.errors import PlantgateError
@@ -143,11 +144,26 @@ class Demo:
         await self.world.prefer("tina", loser)
         await self.report.measure(f"one switch of priority: {loser} answers", lambda: self._reaches(loser), SOON)
         await self._protocols(loser)
+        await self._both_at_once()
         await self.world.prefer("tina", winner)
         await self.report.measure(f"and back: {winner} answers", lambda: self._reaches(winner), SOON)
         if winner != "north":
             await self.world.prefer("tina", "north")
             await self._reaches("north")
+
+    async def _both_at_once(self) -> None:
+        """By their aliases, whichever has the real range."""
+        routes = await self.world.routes("tina")
+        aliases = {route["plant_name"]: IPv4Network(next(iter(route["aliases"]))) for route in routes.values()}
+        devices = {plant: str(alias[int(IPv4Address(INVERTER)) & 255]) for plant, alias in aliases.items()}
+        named = await asyncio.gather(*(self.technician.device_name(address) for address in devices.values()))
+        read = await asyncio.gather(*(self.technician.modbus_name(address) for address in devices.values()))
+        wanted = [f"{plant}/inverter" for plant in devices]
+        self.report.add(
+            "both at once under their alias addresses",
+            named == read == wanted,
+            ", ".join(f"{plant} {address}" for plant, address in devices.items()),
+        )
 
     async def revocation(self) -> None:
         self.report.section("Access revoked while in use")

@@ -81,7 +81,7 @@ def _cell(key: str, item: Any) -> str:
         return datetime.fromtimestamp(item, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     if isinstance(item, bool):
         return "yes" if item else "no"
-    if isinstance(item, list):
+    if isinstance(item, list | dict):
         return ", ".join(map(str, item)) or "-"
     return str(item)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from .model import (
     Agent,
+    Alias,
     Cooperation,
     Device,
     Grant,
@@ -47,7 +48,7 @@ def people_touched(before: Snapshot, after: Snapshot, changes: Iterable[Change])
             match row:
                 case Person():
                     people.add(row.id)
-                case Membership() | Grant() | Profile() | RoutePreference():
+                case Membership() | Grant() | Profile() | RoutePreference() | Alias():
                     people.add(row.person)
                 case Cooperation():
                     for snapshot in (before, after):

@@ -195,6 +195,23 @@ class RoutePreference:
 
 
 @dataclass(frozen=True, slots=True)
+class Alias:
+    """A conflict-free prefix under which one person reaches a plant subnet, or one device of a large one."""
+
+    person: PersonId
+    subnet: SubnetId
+    address: IPv4Address
+    """The first address of what it stands for: the subnet's own, or the device's."""
+    prefix: IPv4Network
+    """As long as what it stands for; of the pool `aliases`, which each person has for themselves."""
+
+    @property
+    def network(self) -> IPv4Network:
+        """What it stands for: the whole subnet, or a device's address as /32."""
+        return IPv4Network((self.address, self.prefix.prefixlen))
+
+
+@dataclass(frozen=True, slots=True)
 class Agent:
     """An enrolled gateway of a plant."""
 
@@ -244,3 +261,5 @@ class Route:
     reason: RouteReason = RouteReason.NONE
     prefixes: tuple[IPv4Network, ...] = ()
     conflicts_with: tuple[SubnetId, ...] = field(default=())
+    aliases: tuple[Alias, ...] = ()
+    """Addresses that lead there as well, also while the route has lost its range to another plant."""

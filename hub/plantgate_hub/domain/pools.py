@@ -141,6 +141,22 @@ def next_transit(
     raise Conflict(f"the pool {pools.transit} has no free /{prefix_length} left", hint="configure a larger pool")
 
 
+def next_alias(pool: IPv4Network, used: Iterable[IPv4Network], prefix_length: int) -> IPv4Network | None:
+    """The next free alias prefix of that length after the highest in use, around the end; None: the pool is full.
+
+    Going on upwards keeps an address that was given back out of use for long: what a person noted down for one plant
+    does not lead to another soon.
+    """
+    size = 1 << (32 - prefix_length)
+    low, high = int(pool.network_address), int(pool.broadcast_address)
+    spans = sorted((int(n.network_address), int(n.broadcast_address)) for n in used)
+    for first in (spans[-1][1] + 1 if spans else low, low):
+        found = _first_gap(spans, first, high, size)
+        if found is not None:
+            return IPv4Network((found, prefix_length))
+    return None
+
+
 def _first_gap(spans: Sequence[tuple[int, int]], first: int, last: int, size: int) -> int | None:
     """The first aligned free run of `size` addresses in first..last; spans are disjoint and in order."""
 

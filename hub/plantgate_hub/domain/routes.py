@@ -11,11 +11,12 @@ takes what those before it left. So the prefixes of one person are disjoint, and
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses, summarize_address_range
 
 from .model import (
     AgentId,
+    Alias,
     PersonId,
     PlantId,
     Route,
@@ -35,7 +36,7 @@ _Span = tuple[int, int]
 def routes_of(snapshot: Snapshot, person: PersonId, online: AbstractSet[AgentId], now: float) -> tuple[Route, ...]:
     """All VPN routes of the person, by subnet number. `online` are the agents whose tunnel is up."""
     preferences = {p.subnet: p for p in snapshot.preferences_of(person)}
-    subnets = sorted(_authorized(snapshot, person, now), key=lambda subnet: subnet.number)
+    subnets = sorted(authorized_subnets(snapshot, person, now), key=lambda subnet: subnet.number)
     offered: dict[PlantId, bool] = {}
     claims: list[_Claim] = []
     for subnet in subnets:
@@ -46,9 +47,16 @@ def routes_of(snapshot: Snapshot, person: PersonId, online: AbstractSet[AgentId]
             claims.append(_Claim(subnet, preference.priority if preference else 0))
     shares = _share(claims)
     liveness = {plant: _liveness(snapshot, plant, online) for plant in offered}
+    aliases: dict[SubnetId, tuple[Alias, ...]] = {}
+    for alias in sorted(snapshot.aliases_of(person), key=lambda alias: alias.network):
+        aliases[alias.subnet] = (*aliases.get(alias.subnet, ()), alias)
     return tuple(
-        _route(person, subnet, preferences.get(subnet.id), shares.get(subnet.id), liveness[subnet.plant])
+        replace(
+            _route(person, subnet, preferences.get(subnet.id), claim, liveness[subnet.plant]),
+            aliases=aliases.get(subnet.id, ()) if claim else (),
+        )
         for subnet in subnets
+        for claim in (shares.get(subnet.id),)
     )
 
 
@@ -61,8 +69,13 @@ def transit_of(subnet: Subnet, prefix: IPv4Network) -> IPv4Network:
 
 
 def find_route(routes: Iterable[Route], address: IPv4Address) -> Route | None:
-    """The route that a packet to `address` takes, if any."""
-    return next((route for route in routes for prefix in route.prefixes if address in prefix), None)
+    """The route that a packet to `address`, a real one or an alias, takes, if any."""
+    return next((route for route in routes for prefix in _prefixes(route) if address in prefix), None)
+
+
+def _prefixes(route: Route) -> Iterator[IPv4Network]:
+    yield from route.prefixes
+    yield from (alias.prefix for alias in route.aliases)
 
 
 @dataclass(slots=True)
@@ -103,7 +116,8 @@ class _Liveness:
     spans: tuple[_Span, ...] = ()
 
 
-def _authorized(snapshot: Snapshot, person: PersonId, now: float) -> Iterator[Subnet]:
+def authorized_subnets(snapshot: Snapshot, person: PersonId, now: float) -> Iterator[Subnet]:
+    """The subnets that the person's permissions cover; VPN services and their own choices aside."""
     lowest = RULES[Action.USE_VPN].job
     for plant, decision in plants_of_person(snapshot, person, now):
         if lowest is not None and decision.job is not None and decision.job >= lowest:

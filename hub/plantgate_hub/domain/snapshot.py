@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from .model import (
     Agent,
+    Alias,
     Cooperation,
     CooperationId,
     Device,
@@ -45,6 +46,7 @@ Entity = (
     | VpnService
     | Profile
     | RoutePreference
+    | Alias
     | Agent
 )
 V = TypeVar("V")
@@ -68,6 +70,7 @@ class Kind(StrEnum):
     SERVICE = "service"
     PROFILE = "profile"
     PREFERENCE = "preference"
+    ALIAS = "alias"
     AGENT = "agent"
     SESSION = "session"
     """A session that ended, or ("person", id): all of a person's. No part of the snapshot: nodes hear of it to forget
@@ -156,6 +159,11 @@ _SPECS: dict[Kind, _Spec] = {
         lambda p: (p.person, p.subnet),
         {"person": lambda p: (p.person,), "subnet": lambda p: (p.subnet,)},
     ),
+    Kind.ALIAS: _Spec(
+        "aliases",
+        lambda a: (a.person, a.subnet, str(a.address)),
+        {"person": lambda a: (a.person,), "subnet": lambda a: (a.subnet,)},
+    ),
     Kind.AGENT: _Spec(
         "agents", lambda a: (a.id,), {"plant": lambda a: (a.plant,), "wireguard key": lambda a: (a.wireguard_key,)}
     ),
@@ -174,6 +182,7 @@ _KINDS: dict[type, Kind] = {
     VpnService: Kind.SERVICE,
     Profile: Kind.PROFILE,
     RoutePreference: Kind.PREFERENCE,
+    Alias: Kind.ALIAS,
     Agent: Kind.AGENT,
 }
 
@@ -316,6 +325,7 @@ class Snapshot:
     services: Table[VpnService] = _table(Kind.SERVICE)
     profiles: Table[Profile] = _table(Kind.PROFILE)
     preferences: Table[RoutePreference] = _table(Kind.PREFERENCE)
+    aliases: Table[Alias] = _table(Kind.ALIAS)
     agents: Table[Agent] = _table(Kind.AGENT)
 
     @classmethod
@@ -420,6 +430,9 @@ class Snapshot:
 
     def profile_by_key(self, public_key: str) -> Profile | None:
         return self.profiles.one_by("public key", public_key)
+
+    def aliases_of(self, person: PersonId) -> Collection[Alias]:
+        return self.aliases.by("person", person)
 
     def preferences_of(self, person: PersonId) -> Collection[RoutePreference]:
         return self.preferences.by("person", person)

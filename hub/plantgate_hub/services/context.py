@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from plantgate_shared.errors import Denied, InvalidInput, NotFound
 
 from ..domain import policy
+from ..domain.aliases import assign_aliases
 from ..domain.model import Grant, Organization, OrganizationId, Person, PersonId, Plant, PlantId
 from ..domain.newcomers import rank_newcomers
 from ..domain.policy import Action, Denial
@@ -65,6 +66,11 @@ class Context:
             moments = sorted({now, *(start for start in starts if start is not None and start > now)})
             for preference in rank_newcomers(before, change.snapshot, change.changes(), moments):
                 change.put(preference)
+            assignment = assign_aliases(before, change.snapshot, change.changes(), moments, self.pools.aliases)
+            for alias in assignment.gone:
+                change.remove(alias)
+            for alias in assignment.new:
+                change.put(alias)
 
     def plant(self, snapshot: Snapshot, actor: Actor, action: Action, plant: PlantId) -> Plant:
         """The plant, if the actor may do `action` on it. Raises NotFound where they may not even see it, or Denied."""

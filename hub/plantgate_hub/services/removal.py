@@ -14,8 +14,12 @@ def remove_device(change: ChangeTransaction, device: Device) -> None:
 
 
 def remove_subnet(change: ChangeTransaction, subnet: Subnet) -> None:
-    for preference in change.snapshot.preferences.by("subnet", subnet.id):
-        change.remove(preference)
+    rows: list[Entity] = [
+        *change.snapshot.preferences.by("subnet", subnet.id),
+        *change.snapshot.aliases.by("subnet", subnet.id),
+    ]
+    for row in rows:
+        change.remove(row)
     change.remove(subnet)
 
 
@@ -56,6 +60,7 @@ async def remove_person(change: ChangeTransaction, person: Person) -> None:
     for rows in (
         snapshot.profiles_of(person.id),
         snapshot.preferences_of(person.id),
+        snapshot.aliases_of(person.id),
         snapshot.grants_of(person.id),
         snapshot.memberships_of(person.id),
     ):

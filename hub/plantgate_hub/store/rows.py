@@ -12,6 +12,7 @@ from sqlalchemy import Table
 
 from ..domain.model import (
     Agent,
+    Alias,
     Cooperation,
     Device,
     Grant,
@@ -41,6 +42,7 @@ _TYPES: dict[Kind, type] = {
     Kind.SERVICE: VpnService,
     Kind.PROFILE: Profile,
     Kind.PREFERENCE: RoutePreference,
+    Kind.ALIAS: Alias,
     Kind.AGENT: Agent,
 }
 _Convert = Callable[[Any], Any]

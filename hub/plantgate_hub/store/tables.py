@@ -153,6 +153,14 @@ preferences = Table(
     Column("priority", Integer, nullable=False),
     _flag("disabled"),
 )
+aliases = Table(
+    "aliases",
+    metadata,
+    _of("person", "people.id", primary_key=True, index=False),
+    _of("subnet", "subnets.id", primary_key=True),
+    _text("address", primary_key=True),
+    _text("prefix"),
+)
 agents = Table(
     "agents",
     metadata,
@@ -180,6 +188,7 @@ BY_KIND: dict[Kind, Table] = {
     Kind.SERVICE: services,
     Kind.PROFILE: profiles,
     Kind.PREFERENCE: preferences,
+    Kind.ALIAS: aliases,
     Kind.AGENT: agents,
 }
 

@@ -1,6 +1,6 @@
 """From domain values to what the kernel holds: set elements, WireGuard peers, and which flows have ended."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, ip_network
 
 from plantgate_shared.netplan import Peer
@@ -8,9 +8,6 @@ from plantgate_shared.netplan import Peer
 from ..domain.model import Agent, PlantId, Profile, Route, RouteReason, RouteState, Subnet, SubnetId
 from ..domain.routes import transit_of
 from .state import NOTHING, ProfileElements
-
-Aliases = Mapping[SubnetId, Sequence[tuple[IPv4Network, IPv4Network]]]
-"""Per plant subnet: alias prefixes of one person with the part of the real network that each stands for."""
 
 _CARRIED = {
     RouteState.REACHABLE: {RouteReason.NONE},
@@ -22,10 +19,8 @@ _CARRIED = {
 """States and reasons of routes that are authorized; everything else reaches nothing."""
 
 
-def profile_elements(
-    routes: Iterable[Route], subnets: Mapping[SubnetId, Subnet], aliases: Aliases | None = None
-) -> ProfileElements:
-    """The elements of one profile, from the routes and aliases of its person."""
+def profile_elements(routes: Iterable[Route], subnets: Mapping[SubnetId, Subnet]) -> ProfileElements:
+    """The elements of one profile, from the routes of its person."""
     plants: dict[IPv4Network, IPv4Network] = {}
     allowed: set[int] = set()
     for route in routes:
@@ -33,7 +28,7 @@ def profile_elements(
         if subnet is None or route.reason not in _CARRIED.get(route.state, ()):
             continue
         found = {} if route.state is RouteState.CONFLICT else {p: transit_of(subnet, p) for p in route.prefixes}
-        found |= {alias: transit_of(subnet, part) for alias, part in (aliases or {}).get(subnet.id, ())}
+        found |= {alias.prefix: transit_of(subnet, alias.network) for alias in route.aliases}
         if found:
             plants |= found
             allowed.add(subnet.number)

@@ -7,6 +7,7 @@ import pytest
 from plantgate_hub.domain.model import (
     Agent,
     AgentId,
+    Alias,
     PersonId,
     PlantId,
     Profile,
@@ -23,12 +24,18 @@ from plantgate_hub.vpn.state import NOTHING
 
 NORTH = Subnet(SubnetId("north"), PlantId("north"), IPv4Network("192.168.0.0/22"), IPv4Network("240.16.0.0/22"), 7)
 SUBNETS = {NORTH.id: NORTH}
-ALIAS = {NORTH.id: [(IPv4Network("198.18.4.0/22"), NORTH.network)]}
 
 
-def route(state: RouteState, reason: RouteReason = RouteReason.NONE, *prefixes: str) -> Route:
+def alias(address: str, prefix: str) -> Alias:
+    return Alias(PersonId("p"), NORTH.id, IPv4Address(address), IPv4Network(prefix))
+
+
+ALIAS = alias("192.168.0.0", "198.18.4.0/22")
+
+
+def route(state: RouteState, reason: RouteReason = RouteReason.NONE, *prefixes: str, aliases=()) -> Route:
     networks = tuple(map(IPv4Network, prefixes))
-    return Route(PersonId("p"), NORTH.id, NORTH.plant, NORTH.network, state, reason, networks)
+    return Route(PersonId("p"), NORTH.id, NORTH.plant, NORTH.network, state, reason, networks, aliases=tuple(aliases))
 
 
 def test_a_part_of_a_subnet_leads_to_the_same_part_of_its_transit_prefix() -> None:
@@ -48,8 +55,9 @@ def test_what_is_no_part_of_the_subnet_is_an_error() -> None:
 
 
 def test_an_alias_leads_to_the_plant_and_a_single_device_has_one_of_its_own() -> None:
-    one = {NORTH.id: [(IPv4Network("198.18.9.5/32"), IPv4Network("192.168.1.10/32"))]}
-    elements = profile_elements([route(RouteState.REACHABLE, RouteReason.NONE, "192.168.0.0/22")], SUBNETS, one)
+    one = alias("192.168.1.10", "198.18.9.5/32")
+    found = route(RouteState.REACHABLE, RouteReason.NONE, "192.168.0.0/22", aliases=[one])
+    elements = profile_elements([found], SUBNETS)
     assert leads_to(elements, IPv4Address("198.18.9.5")) == IPv4Address("240.16.1.10")
     assert leads_to(elements, IPv4Address("192.168.1.10")) == IPv4Address("240.16.1.10")
     assert leads_to(elements, IPv4Address("198.18.9.6")) is None
@@ -65,13 +73,12 @@ def test_an_alias_leads_to_the_plant_and_a_single_device_has_one_of_its_own() ->
     ],
 )
 def test_what_is_not_known_to_be_authorized_reaches_nothing(state: RouteState, reason: RouteReason) -> None:
-    assert profile_elements([route(state, reason, "192.168.0.0/22")], SUBNETS, ALIAS) == NOTHING
+    assert profile_elements([route(state, reason, "192.168.0.0/22", aliases=[ALIAS])], SUBNETS) == NOTHING
 
 
 def test_a_plant_that_lost_its_range_keeps_its_alias_only() -> None:
-    elements = profile_elements(
-        [route(RouteState.CONFLICT, RouteReason.OVERLAP_LOST, "192.168.0.0/22")], SUBNETS, ALIAS
-    )
+    lost = route(RouteState.CONFLICT, RouteReason.OVERLAP_LOST, "192.168.0.0/22", aliases=[ALIAS])
+    elements = profile_elements([lost], SUBNETS)
     assert list(elements.plants) == [IPv4Network("198.18.4.0/22")]
 
 

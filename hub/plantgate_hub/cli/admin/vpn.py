@@ -76,7 +76,8 @@ async def list_routes(session: Session, email: Email) -> Any:
     rows = []
     for route in found:
         plant = session.snapshot.plants.get(route.plant)
-        rows.append({"plant_name": plant.name if plant else "", **output.plain(route)})
+        aliases = {str(alias.prefix): str(alias.network) for alias in route.aliases}
+        rows.append({"plant_name": plant.name if plant else "", **output.plain(route), "aliases": aliases})
     return rows
 
 
