@@ -25,7 +25,7 @@ from .model import (
     Subnet,
     SubnetId,
 )
-from .policy import RULES, Action, plants_of_person
+from .policy import Action, Denial, Denied, decide_for, plants_of_person
 from .snapshot import Snapshot
 
 _Span = tuple[int, int]
@@ -35,7 +35,8 @@ _Span = tuple[int, int]
 def routes_of(snapshot: Snapshot, person: PersonId, online: AbstractSet[AgentId], now: float) -> tuple[Route, ...]:
     """All VPN routes of the person, by subnet number. `online` are the agents whose tunnel is up."""
     preferences = {p.subnet: p for p in snapshot.preferences_of(person)}
-    subnets = sorted(_authorized(snapshot, person, now), key=lambda subnet: subnet.number)
+    waiting = _authorized(snapshot, person, now)
+    subnets = sorted((s for plant in waiting for s in snapshot.subnets_of(plant)), key=lambda subnet: subnet.number)
     offered: dict[PlantId, bool] = {}
     claims: list[_Claim] = []
     for subnet in subnets:
@@ -45,7 +46,7 @@ def routes_of(snapshot: Snapshot, person: PersonId, online: AbstractSet[AgentId]
         if offered[subnet.plant] and not (preference and preference.disabled):
             claims.append(_Claim(subnet, preference.priority if preference else 0))
     shares = _share(claims)
-    liveness = {plant: _liveness(snapshot, plant, online) for plant in offered}
+    liveness = {plant: _liveness(snapshot, plant, online, waiting[plant]) for plant in offered}
     return tuple(
         _route(person, subnet, preferences.get(subnet.id), shares.get(subnet.id), liveness[subnet.plant])
         for subnet in subnets
@@ -99,18 +100,32 @@ class _Liveness:
     """Whether a plant can be reached now, and which part of it."""
 
     reason: RouteReason = RouteReason.NONE
+    closed: bool = False
+    """The person may have the route and not use it now: not under an alias either."""
     boundary: tuple[IPv4Network, ...] = ()
     spans: tuple[_Span, ...] = ()
 
 
-def _authorized(snapshot: Snapshot, person: PersonId, now: float) -> Iterator[Subnet]:
-    lowest = RULES[Action.USE_VPN].job
-    for plant, decision in plants_of_person(snapshot, person, now):
-        if lowest is not None and decision.job is not None and decision.job >= lowest:
-            yield from snapshot.subnets_of(plant.id)
+_WAITING = {Denial.ON_HOLD: RouteReason.ON_HOLD, Denial.NO_PURPOSE: RouteReason.PURPOSE_REQUIRED}
+"""Refusals that end without a change of the person's job. The range stays theirs meanwhile, so that it never turns to
+other equipment because of them."""
 
 
-def _liveness(snapshot: Snapshot, plant: PlantId, online: AbstractSet[AgentId]) -> _Liveness:
+def _authorized(snapshot: Snapshot, person: PersonId, now: float) -> dict[PlantId, RouteReason]:
+    """The plants to which the person has routes, each with what keeps them closed, or NONE."""
+    plants: dict[PlantId, RouteReason] = {}
+    for plant, held in plants_of_person(snapshot, person, now):
+        decision = decide_for(snapshot, person, Action.USE_VPN, plant, held, now)
+        if not isinstance(decision, Denied):
+            plants[plant.id] = RouteReason.NONE
+        elif decision.reason in _WAITING:
+            plants[plant.id] = _WAITING[decision.reason]
+    return plants
+
+
+def _liveness(snapshot: Snapshot, plant: PlantId, online: AbstractSet[AgentId], waiting: RouteReason) -> _Liveness:
+    if waiting is not RouteReason.NONE:
+        return _Liveness(waiting, closed=True)
     agent = snapshot.active_agent_of(plant)
     if agent is None:
         return _Liveness(RouteReason.NO_GATEWAY)
@@ -134,6 +149,8 @@ def _route(
         if preference and preference.disabled:
             return route(RouteState.DISABLED, RouteReason.DISABLED_BY_PERSON)
         return route(RouteState.NOT_YET_REACHABLE, RouteReason.NOT_IN_A_SERVICE)
+    if liveness.closed:
+        return route(RouteState.NOT_YET_REACHABLE, liveness.reason)
     if not claim.spans:
         return route(RouteState.CONFLICT, RouteReason.OVERLAP_LOST)
     if liveness.reason is not RouteReason.NONE:

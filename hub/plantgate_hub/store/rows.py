@@ -12,14 +12,17 @@ from sqlalchemy import Table
 
 from ..domain.model import (
     Agent,
+    ConnectionPolicy,
     Cooperation,
     Device,
     Grant,
+    Hold,
     Membership,
     Organization,
     Person,
     Plant,
     Profile,
+    Purpose,
     RoutePreference,
     Subnet,
     VpnService,
@@ -42,6 +45,9 @@ _TYPES: dict[Kind, type] = {
     Kind.PROFILE: Profile,
     Kind.PREFERENCE: RoutePreference,
     Kind.AGENT: Agent,
+    Kind.HOLD: Hold,
+    Kind.CONNECTION_POLICY: ConnectionPolicy,
+    Kind.PURPOSE: Purpose,
 }
 _Convert = Callable[[Any], Any]
 
