@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plantgate_hub.domain.explain import Who, explain
-from plantgate_hub.domain.policy import RULES, Action, Allowed, Scope, Source, decide, job_of
+from plantgate_hub.domain.policy import RULES, Action, Allowed, Denied, Scope, Source, decide, job_of
 from tests import worlds
 from tests.worlds import NOW, OWNER
 
@@ -16,7 +16,7 @@ def test_the_explanation_is_the_decision(snapshot, person, plant, action):
     found = explain(snapshot, person, action, plant, NOW)
     decision = decide(snapshot, person, action, plant, NOW)
     assert found.allowed == isinstance(decision, Allowed)
-    assert found.denial == (None if found.allowed else decision.reason)
+    assert found.denial == (decision.reason if isinstance(decision, Denied) else None)
     assert bool(found.ways) == (not found.allowed)
 
 

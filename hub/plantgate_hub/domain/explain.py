@@ -240,13 +240,12 @@ def _purpose(snapshot: Snapshot, person: PersonId, plant: Plant | None) -> Purpo
 def _changes_at(
     snapshot: Snapshot, person: PersonId, action: Action, plant: PlantId, now: float, decision: Decision
 ) -> float | None:
-    rows = [
-        *snapshot.grants_between(person, plant),
-        *snapshot.cooperations_on(plant),
-        *(purpose for purpose in [snapshot.purposes.get(person, plant)] if purpose),
-    ]
-    moments = {moment for row in rows for moment in (getattr(row, "starts", None), row.ends) if moment is not None}
-    for moment in sorted(moment for moment in moments if moment > now):
+    moments = [moment for grant in snapshot.grants_between(person, plant) for moment in (grant.starts, grant.ends)]
+    moments += [cooperation.ends for cooperation in snapshot.cooperations_on(plant)]
+    purpose = snapshot.purposes.get(person, plant)
+    if purpose is not None:
+        moments += [purpose.starts, purpose.ends]
+    for moment in sorted(moment for moment in moments if moment is not None and moment > now):
         if type(decide(snapshot, person, action, plant, moment)) is not type(decision):
             return moment
     return None
