@@ -7,11 +7,14 @@ from hypothesis import strategies as st
 from plantgate_hub.domain.model import (
     Agent,
     AgentId,
+    ConnectionPolicy,
     Cooperation,
     CooperationId,
     Device,
     DeviceId,
     Grant,
+    Hold,
+    HoldScope,
     Job,
     Membership,
     Organization,
@@ -23,6 +26,7 @@ from plantgate_hub.domain.model import (
     PlantId,
     Profile,
     ProfileId,
+    Purpose,
     RoutePreference,
     Scheme,
     ServiceId,
@@ -167,6 +171,11 @@ targets = st.builds(
     st.integers(1, 65535),
 )
 profiles = st.builds(profile, people_ids, st.integers(1, 8))
+holds = st.builds(Hold, plant_ids, st.sampled_from(list(HoldScope)), st.just(50.0), st.just("somebody"))
+policies = st.builds(ConnectionPolicy, organization_ids, st.sampled_from([True, True, False]))
+purposes = st.builds(
+    Purpose, people_ids, plant_ids, st.just("ticket"), st.sampled_from([0.0, 50.0]), st.sampled_from([100.0, 150.0])
+)
 
 people = st.builds(
     lambda id, totp, operator: Person(id, f"{id}@example.com", id, totp, operator),
@@ -194,6 +203,9 @@ rows: st.SearchStrategy[Entity] = st.one_of(
     devices,
     targets,
     profiles,
+    holds,
+    policies,
+    purposes,
 )
 
 
@@ -264,4 +276,5 @@ def busy_snapshots(draw: st.DrawFn) -> Snapshot:
         st.sampled_from([False, False, True]),
     )
     entities += draw(st.lists(chosen, max_size=6))
+    entities += draw(st.lists(st.one_of(holds, policies, purposes, purposes), max_size=3))
     return world.apply(map(put, entities))

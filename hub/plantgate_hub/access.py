@@ -1,11 +1,11 @@
 """The web part's look-ups over the node's snapshot: every answer comes from memory and from `domain.policy`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
 from .domain.model import AgentId, Device, Job, Person, PersonId, Plant, PlantId, Route, WebTarget
-from .domain.policy import Action, Allowed, Denial, decide, plants_of_person
+from .domain.policy import Action, Allowed, Denial, actions_on, decide, plants_of_person
 from .domain.routes import routes_of
 from .domain.snapshot import Change, Snapshot
 from .ports import Destination, DevicePages, PlantView
@@ -43,16 +43,15 @@ class SnapshotAccess:
     def sees_plant(self, person: PersonId, plant: PlantId, now: float) -> bool:
         return isinstance(decide(self._source.snapshot, person, Action.SEE_PLANT, plant, now), Allowed)
 
-    def may_open(self, person: PersonId, plant: PlantId, now: float) -> bool:
+    def refusal(self, person: PersonId, plant: PlantId, now: float) -> Denial | None:
         decision = decide(self._source.snapshot, person, Action.OPEN_DEVICE, plant, now)
-        # the job is enough here: `proxy.decision` asks for the second factor, to be able to say what is missing
-        return isinstance(decision, Allowed) or decision.reason is Denial.NO_TWO_FACTOR
+        return None if isinstance(decision, Allowed) else decision.reason
 
     def plants(self, person: PersonId, now: float) -> Sequence[PlantView]:
         snapshot = self._source.snapshot
         routes = routes_of(snapshot, person, self._online(), now)
         views = [
-            self._view(snapshot, plant, decision.job, routes)
+            _view(snapshot, plant, decision.job, routes, actions_on(snapshot, person, plant.id, now))
             for plant, decision in plants_of_person(snapshot, person, now)
             if decision.job is not None
         ]
@@ -61,18 +60,27 @@ class SnapshotAccess:
     def watch(self, listener: Callable[[Sequence[Change]], None]) -> Callable[[], None]:
         return self._source.on_update(lambda update: listener(update.changes))
 
-    @staticmethod
-    def _view(snapshot: Snapshot, plant: Plant, job: Job, routes: tuple[Route, ...]) -> PlantView:
-        organization = snapshot.organizations.get(plant.organization)
-        devices = sorted(snapshot.devices_of(plant.id), key=lambda device: (device.name.casefold(), device.id))
-        return PlantView(
-            plant=plant,
-            organization=organization.name if organization else "",
-            job=job,
-            devices=tuple(DevicePages(device, _targets(snapshot, device)) for device in devices),
-            routes=tuple(route for route in routes if route.plant == plant.id),
-            has_gateway=snapshot.active_agent_of(plant.id) is not None,
-        )
+
+def _view(snapshot: Snapshot, plant: Plant, job: Job, routes: tuple[Route, ...], may: frozenset[Action]) -> PlantView:
+    """What these actions show of the plant, and nothing else."""
+    organization = snapshot.organizations.get(plant.organization)
+    return PlantView(
+        plant=plant,
+        organization=organization.name if organization else "",
+        job=job,
+        devices=tuple(_devices(snapshot, plant, Action.SEE_NETWORK in may)) if Action.SEE_DEVICES in may else (),
+        routes=tuple(route for route in routes if route.plant == plant.id),
+        has_gateway=snapshot.active_agent_of(plant.id) is not None,
+        may=may,
+    )
+
+
+def _devices(snapshot: Snapshot, plant: Plant, network: bool) -> Iterator[DevicePages]:
+    for device in sorted(snapshot.devices_of(plant.id), key=lambda device: (device.name.casefold(), device.id)):
+        if network:
+            yield DevicePages(device.id, device.name, device.address, _targets(snapshot, device))
+        else:
+            yield DevicePages(device.id, device.name)
 
 
 def _targets(snapshot: Snapshot, device: Device) -> tuple[WebTarget, ...]:

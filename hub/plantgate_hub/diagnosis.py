@@ -82,7 +82,7 @@ class Diagnosis:
         snapshot, now = sources.snapshot(), sources.clock()
         found = snapshot.devices.get(device)
         if found is None or isinstance(
-            policy.decide(snapshot, person, Action.SEE_PLANT, found.plant, now), policy.Denied
+            policy.decide(snapshot, person, Action.SEE_DEVICES, found.plant, now), policy.Denied
         ):
             raise _not_known()
         handshake = await sources.handshake(person) if way is Way.VPN else None

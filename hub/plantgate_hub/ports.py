@@ -9,7 +9,8 @@ from typing import Protocol
 from plantgate_shared.errors import PlantgateError
 from plantgate_shared.protocol.control import DeviceLookedFor
 
-from .domain.model import Device, Job, Person, PersonId, Plant, PlantId, Route, TargetId, WebTarget
+from .domain.model import Device, DeviceId, Job, Person, PersonId, Plant, PlantId, Route, TargetId, WebTarget
+from .domain.policy import Action, Denial
 from .domain.snapshot import Change
 from .store.protocol import Credentials, PasswordRecord, SessionRecord, StoreUnavailable, TotpRecord
 from .store.protocol import Sessions as SessionRecords
@@ -49,8 +50,12 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class DevicePages:
-    device: Device
-    targets: tuple[WebTarget, ...]
+    """A device as its person sees it: without address and pages to whom only its name is shown."""
+
+    id: DeviceId
+    name: str
+    address: IPv4Address | None = None
+    targets: tuple[WebTarget, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,8 @@ class PlantView:
     routes: tuple[Route, ...] = ()
     """VPN routes; empty below Operator."""
     has_gateway: bool = True
+    may: frozenset[Action] = frozenset()
+    """Everything the person may do there now."""
 
 
 class Access(Protocol):
@@ -79,8 +86,9 @@ class Access(Protocol):
 
     def sees_plant(self, person: PersonId, plant: PlantId, now: float) -> bool: ...
 
-    def may_open(self, person: PersonId, plant: PlantId, now: float) -> bool:
-        """Operator or Technical Manager on the plant; two-factor is checked by the proxy itself."""
+    def refusal(self, person: PersonId, plant: PlantId, now: float) -> Denial | None:
+        """Why the person may not open the plant's device pages; None: they may. That a second factor was passed in the
+        session is checked by the proxy itself."""
 
     def plants(self, person: PersonId, now: float) -> Sequence[PlantView]: ...
 

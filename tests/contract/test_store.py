@@ -12,10 +12,13 @@ from alembic.script import ScriptDirectory
 
 from plantgate_hub.domain.model import (
     AgentId,
+    ConnectionPolicy,
     Cooperation,
     CooperationId,
     Device,
     DeviceId,
+    Hold,
+    HoldScope,
     Job,
     OrganizationId,
     OrgRole,
@@ -23,6 +26,7 @@ from plantgate_hub.domain.model import (
     PersonId,
     PlantId,
     ProfileId,
+    Purpose,
     RoutePreference,
     Scheme,
     SubnetId,
@@ -30,7 +34,7 @@ from plantgate_hub.domain.model import (
     WebTarget,
 )
 from plantgate_hub.domain.snapshot import Change, Entity, Kind, Snapshot, key_of, put
-from plantgate_hub.store import Counter, Presence, StoreUnavailable, open_store
+from plantgate_hub.store import Counter, PlantEvent, PlantEventKind, Presence, StoreUnavailable, open_store
 from plantgate_hub.store.migrate import NEWEST, configuration, current, upgrade
 from plantgate_hub.store.tables import metadata
 from plantgate_shared.errors import ConfigError, Conflict, NotFound
@@ -58,6 +62,9 @@ WORLD: list[Entity] = [
     worlds.profile("ada", 1),
     RoutePreference(PersonId("ada"), SubnetId("subnet1"), 3, True),
     worlds.agent("wind", "192.168.1.0/24", "10.0.0.0/8"),
+    Hold(PlantId("wind"), HoldScope.EXTERNAL, 2.5, "Ada", "leak"),
+    ConnectionPolicy(OrganizationId("north"), True, 3600.0),
+    Purpose(PersonId("ada"), PlantId("wind"), "ticket", 1.5, 9e9),
 ]
 
 
@@ -70,6 +77,27 @@ async def fill(store, *entities):
 async def test_a_new_store_is_empty(store):
     assert await store.load_snapshot() == Snapshot()
     assert await store.revision() == 0
+
+
+async def _in_vain(store, event):
+    async with store.change("test") as change:
+        await change.record(event)
+        raise Conflict("thought better of it")
+
+
+async def test_a_plants_record(store, other):
+    events = [PlantEvent(PlantId("wind"), at, PlantEventKind.HOLD_PUT, "ada", "Ada", f"{at}") for at in (1.0, 3.0)]
+    await store.plant_events.add(events[1])
+    async with store.change("test") as change:
+        await change.record(events[0])
+        change.put(worlds.organization("north"))
+    with pytest.raises(Conflict):
+        await _in_vain(store, replace(events[0], at=2.0))
+    await store.plant_events.add(replace(events[0], plant=PlantId("solar")))
+    assert await other.plant_events.of_plant(PlantId("wind")) == tuple(events)
+    assert await other.plant_events.of_plant(PlantId("wind"), 1) == (events[1],)
+    assert await other.plant_events.sweep(3.0) == 2
+    assert await store.plant_events.of_plant(PlantId("wind")) == (events[1],)
 
 
 async def test_every_kind_comes_back_as_it_was(store, other):

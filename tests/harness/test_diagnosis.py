@@ -30,7 +30,7 @@ SNAPSHOT = Snapshot.of(
         worlds.agent("wind", "192.168.1.0/24"),
         worlds.subnet("wind", "192.168.1.0/24", 1),
         worlds.grant("ada", "wind", Job.OPERATOR),
-        worlds.grant("vera", "wind", Job.VIEWER),
+        worlds.grant("vera", "wind", Job.ASSET_MANAGER_COMMERCIAL),
         worlds.profile("ada", 1),
         *(DEVICE, PAGE),
     ]

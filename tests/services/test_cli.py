@@ -99,6 +99,50 @@ def test_from_nothing_to_a_technician_on_two_plants(shell):
     assert admin("history", "--limit", "1")[0]["actor"] == "console"
 
 
+def test_owners_end_access_ask_for_reasons_and_see_why(shell):
+    admin = shell.admin
+    admin("bootstrap", "root@example.com")
+    admin("org", "create", "North")
+    admin("person", "create", TOM, "Tom", "--org", "North")
+    admin("person", "create", "vic@north.example", "Vic", "--org", "North")
+    admin("plant", "create", "North", "Wind")
+    admin("subnet", "add", "Wind", "192.168.1.0/24")
+    admin("device", "add", "Wind", "inverter", "192.168.1.10")
+    admin("grant", "give", TOM, "Wind", "operator", "--ends", "+4h")
+    by_tom, by_vic = ("--as", TOM), ("--as", "vic@north.example")
+    answer = admin("explain", TOM, "Wind", "use-vpn", *by_tom)
+    assert (answer["action"], answer["allowed"], answer["job"]) == ("use-vpn", True, "operator")
+    assert "grant on the plant of North until" in answer["because"][0]
+    admin("purpose", "require", "North", "--on", "--longest", "2h")
+    assert admin("explain", TOM, "Wind", "use-vpn")["remedies"] == ["the person: declare a reason for connecting"]
+    assert admin("purpose", "declare", "Wind", "ticket 7", "--for", "1h", *by_tom)["text"] == "ticket 7"
+    assert [p["email"] for p in admin("purpose", "list", "Wind", *by_tom)] == [TOM]
+    admin("access", "end", "Wind", "--reason", "smoke", *by_tom)
+    assert [hold["reason"] for hold in admin("access", "holds", *by_tom)] == ["smoke"]
+    assert [r["state"] for r in admin("route", "list", TOM)] == ["not yet reachable"]
+    everything = {row["action"]: row["allowed"] for row in admin("explain", TOM, "Wind")}
+    assert (everything["use-vpn"], everything["configure-plant"], everything["restore-access"]) == (False, True, False)
+    assert shell.refused("access", "restore", "Wind", *by_tom)[0] == 77
+    admin("access", "restore", "Wind")
+    assert [e["what"] for e in admin("access", "record", "Wind", *by_tom)] == [
+        "reason declared",
+        "access ended",
+        "access given free",
+    ]
+    admin("purpose", "end", "Wind", *by_tom)
+    assert shell.refused("explain", TOM, "Wind", "fly")[0] == 65
+    # What those without the job see
+    assert shell.refused("explain", TOM, "Wind", *by_vic)[0] == 65
+    admin("grant", "give", "vic@north.example", "Wind", "viewer")
+    assert [plant["name"] for plant in admin("plant", "list", *by_vic)] == ["Wind"]
+    for command in (("device", "list"), ("subnet", "list"), ("target", "list")):
+        assert shell.refused(*command, "Wind", *by_vic)[0] == 77
+    admin("grant", "give", "vic@north.example", "Wind", "asset-manager-commercial")
+    assert [sorted(device) for device in admin("device", "list", "Wind", *by_vic)] == [["id", "name", "plant"]]
+    assert admin("agent", "list", *by_vic) == []
+    assert [person["name"] for person in admin("person", "list", *by_vic)] == ["Vic"]
+
+
 def test_errors_are_one_line_and_an_exit_status(shell, monkeypatch):
     shell.admin("bootstrap", "root@example.com")
     assert shell.refused("bootstrap", "x@example.com") == (

@@ -3,7 +3,7 @@
 from ipaddress import IPv4Address, IPv4Network
 
 from plantgate_hub.domain.aliases import assign_aliases
-from plantgate_hub.domain.model import Alias, Device, DeviceId, Job, PersonId, PlantId, SubnetId
+from plantgate_hub.domain.model import Alias, Device, DeviceId, Hold, HoldScope, Job, PersonId, PlantId, SubnetId
 from plantgate_hub.domain.routes import find_route, routes_of
 from plantgate_hub.domain.snapshot import Entity, Snapshot, put, remove
 from tests import worlds
@@ -118,3 +118,11 @@ def test_where_the_pool_is_full_what_is_out_of_reach_gives_way_and_the_rest_goes
     assert "subnet4 10.0.0.0/24" not in aliases(full)
     room = after(full, remove(WIND), put(third), pool=IPv4Network("198.18.0.0/23"))
     assert aliases(room) == {"subnet2 192.168.1.0/24": "198.18.1.0/24", "subnet4 10.0.0.0/24": "198.18.0.0/24"}
+
+
+def test_a_plant_on_hold_has_none_whether_or_not_it_has_its_range() -> None:
+    snapshot = start(WIND, SOLAR)
+    held = snapshot.apply([put(Hold(PlantId(name), HoldScope.EVERYONE, 0.0, "owner")) for name in ("wind", "solar")])
+    routes = routes_of(held, ADA, frozenset(), 0.0)
+    assert len(routes) == 2
+    assert not any(route.aliases for route in routes)

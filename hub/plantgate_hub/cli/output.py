@@ -67,7 +67,12 @@ def show(value: Any, as_json: bool) -> None:
             print(f"{key}:\n{text}" if "\n" in text else f"{key}: {text}")
 
 
-_MOMENTS = frozenset({"expires", "starts", "ends", "last_seen", "at"})
+def moment(seconds: float) -> str:
+    """Seconds since the epoch as people read them."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+_MOMENTS = frozenset({"expires", "starts", "ends", "last_seen", "at", "changes_at"})
 """Keys whose numbers are seconds since the epoch."""
 _NAMED = {"plant_name": "plant", "email": "person"}
 """In a table a name stands for the id; keys of cryptography say nothing there. JSON has them all."""
@@ -78,7 +83,7 @@ def _cell(key: str, item: Any) -> str:
     if item is None:
         return "-"
     if key in _MOMENTS and isinstance(item, float):
-        return datetime.fromtimestamp(item, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return moment(item)
     if isinstance(item, bool):
         return "yes" if item else "no"
     if isinstance(item, list | dict):

@@ -20,7 +20,7 @@ from ..domain.model import (
     VpnService,
     WebTarget,
 )
-from ..domain.policy import Action, Allowed, decide
+from ..domain.policy import Action, Allowed, decide, decide_in_organization
 from ..domain.snapshot import Snapshot
 from ..services import Actor
 from .output import job_name
@@ -40,15 +40,24 @@ class References:
 
     # What may be known
 
-    def sees_plant(self, plant: PlantId) -> bool:
+    def may(self, action: Action, plant: PlantId) -> bool:
+        """Whether the actor may do the action on the plant, or in its organization."""
         person = self._actor.person
-        return person is None or isinstance(decide(self._snapshot, person, Action.SEE_PLANT, plant, self._now), Allowed)
+        return person is None or isinstance(decide(self._snapshot, person, action, plant, self._now), Allowed)
+
+    def may_in(self, action: Action, organization: OrganizationId) -> bool:
+        person = self._actor.person
+        return person is None or isinstance(
+            decide_in_organization(self._snapshot, person, action, organization), Allowed
+        )
+
+    def sees_plant(self, plant: PlantId) -> bool:
+        return self.may(Action.SEE_PLANT, plant)
 
     def sees_organization(self, organization: OrganizationId) -> bool:
-        person = self._actor.person
-        if person is None or self._snapshot.memberships.get(person, organization) is not None:
+        if self.may_in(Action.SEE_ORGANIZATION, organization):
             return True
-        account = self._snapshot.people.get(person)
+        account = self._snapshot.people.get(self._actor.person or "")
         return account is not None and account.cloud_operator
 
     def organizations(self) -> list[Organization]:
@@ -60,7 +69,7 @@ class References:
         return sorted(filter(lambda p: self.sees_plant(p.id), self._snapshot.plants), key=lambda p: p.name)
 
     def people(self) -> list[Person]:
-        """Everyone for console and cloud operators; oneself and fellow members for others."""
+        """Everyone for console and cloud operators; for others themselves, and the members that they manage."""
         person = self._actor.person
         account = self._snapshot.people.get(person or "")
         if person is None or (account is not None and account.cloud_operator):
@@ -68,6 +77,7 @@ class References:
         known = {person} | {
             member.person
             for membership in self._snapshot.memberships_of(person)
+            if self.may_in(Action.MANAGE_MEMBERS, membership.organization)
             for member in self._snapshot.members_of(membership.organization)
         }
         return sorted((p for p in self._snapshot.people if p.id in known), key=lambda p: p.email)
@@ -95,13 +105,25 @@ class References:
         )
         return _one(named, "plant", text)
 
+    def plant_of_person(self, text: str, email: str) -> Plant:
+        """A plant that the actor may see; asking about themselves, also one on which they hold or held a grant."""
+        try:
+            return self.plant(text)
+        except NotFound:
+            own = self.person(email)
+            if own.id != self._actor.person:
+                raise
+            granted = (self._snapshot.plants.get(grant.plant) for grant in self._snapshot.grants_of(own.id))
+            return _one((plant for plant in granted if plant and text in (plant.id, plant.name)), "plant", text)
+
     def subnet(self, text: str) -> Subnet:
         """By id, as `plant` (if it has one subnet only) or as `plant:network`."""
         found = self._snapshot.subnets.get(text)
-        if found is not None and self.sees_plant(found.plant):
+        if found is not None and self.may(Action.SEE_NETWORK, found.plant):
             return found
         plant, _, network = text.partition(":")
-        subnets = self._snapshot.subnets_of(self.plant(plant).id)
+        place = self.plant(plant).id
+        subnets = self._snapshot.subnets_of(place) if self.may(Action.SEE_NETWORK, place) else ()
         return _one((s for s in subnets if network in ("", str(s.network))), "subnet", text)
 
     def device(self, text: str) -> Device:
@@ -110,6 +132,7 @@ class References:
         named = (
             device
             for place in places
+            if self.may(Action.SEE_DEVICES, place.id)
             for device in self._snapshot.devices_of(place.id)
             if text == device.id or name == device.name
         )
@@ -118,7 +141,7 @@ class References:
     def target(self, text: str) -> WebTarget:
         found = self._snapshot.target_by_host(text) or self._snapshot.targets.get(text)
         plant = self._snapshot.plant_of_target(found) if found else None
-        if found is None or plant is None or not self.sees_plant(plant.id):
+        if found is None or plant is None or not self.may(Action.SEE_NETWORK, plant.id):
             raise NotFound(f"there is no web target {text!r}")
         return found
 
@@ -128,7 +151,7 @@ class References:
         named = (
             service
             for service in self._snapshot.services
-            if self.sees_organization(service.organization)
+            if self.may_in(Action.MANAGE_SERVICES, service.organization)
             and (text == service.id or (name == service.name and owner in (None, service.organization)))
         )
         return _one(named, "VPN service", text)
@@ -141,7 +164,9 @@ class References:
         return found
 
     def cooperations(self) -> list[Cooperation]:
-        return [c for c in self._snapshot.cooperations if self.sees_plant(c.plant) or self.sees_organization(c.partner)]
+        """Those that the actor manages, for either side."""
+        manage = Action.MANAGE_COOPERATIONS
+        return [c for c in self._snapshot.cooperations if self.may(manage, c.plant) or self.may_in(manage, c.partner)]
 
     def cooperation(self, text: str) -> CooperationId:
         return _one((c for c in self.cooperations() if c.id == text), "cooperation", text).id
@@ -153,6 +178,19 @@ def parse_job(text: str) -> Job:
         if job_name(job) == text.strip().lower().replace("_", "-"):
             return job
     raise InvalidInput(f"there is no job {text!r}", hint=f"jobs: {JOBS}")
+
+
+def action_name(action: Action) -> str:
+    """As people type it: use-vpn."""
+    return action.name.lower().replace("_", "-")
+
+
+def parse_action(text: str) -> Action:
+    """Raises InvalidInput, naming the actions there are."""
+    for action in Action:
+        if action_name(action) == text.strip().lower():
+            return action
+    raise InvalidInput(f"there is no action {text!r}", hint=f"actions: {', '.join(map(action_name, Action))}")
 
 
 def _one(found: Iterable[T], what: str, text: str) -> T:

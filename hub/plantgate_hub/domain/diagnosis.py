@@ -72,6 +72,8 @@ class Cause(StrEnum):
     NO_JOB = "you have no job on this plant"
     JOB_TOO_LOW = "your job on this plant does not include this way"
     NO_TWO_FACTOR = "two-factor authentication is not set up on your account"
+    ON_HOLD = "the plant's owner has ended all access for now"
+    NO_PURPOSE = "a reason for connecting has to be declared first"
     NO_PROFILE = "you have no VPN profile"
     NEVER_CONNECTED = "your VPN has never connected"
     NOT_CONNECTED = "your VPN is not connected now"
@@ -95,6 +97,8 @@ FIXERS: dict[Cause, Fixer] = {
     Cause.NO_JOB: Fixer.MODERATOR,
     Cause.JOB_TOO_LOW: Fixer.MODERATOR,
     Cause.NO_TWO_FACTOR: Fixer.YOU,
+    Cause.ON_HOLD: Fixer.MODERATOR,
+    Cause.NO_PURPOSE: Fixer.YOU,
     Cause.NO_PROFILE: Fixer.YOU,
     Cause.NEVER_CONNECTED: Fixer.YOU,
     Cause.NOT_CONNECTED: Fixer.YOU,
@@ -194,6 +198,8 @@ _DENIALS = {
     Denial.NO_JOB: Cause.NO_JOB,
     Denial.JOB_TOO_LOW: Cause.JOB_TOO_LOW,
     Denial.NO_TWO_FACTOR: Cause.NO_TWO_FACTOR,
+    Denial.ON_HOLD: Cause.ON_HOLD,
+    Denial.NO_PURPOSE: Cause.NO_PURPOSE,
 }
 
 

@@ -6,9 +6,11 @@ from typing import Any
 from .model import (
     Agent,
     Alias,
+    ConnectionPolicy,
     Cooperation,
     Device,
     Grant,
+    Hold,
     Membership,
     Organization,
     Person,
@@ -16,6 +18,7 @@ from .model import (
     Plant,
     PlantId,
     Profile,
+    Purpose,
     RoutePreference,
     Subnet,
     VpnService,
@@ -33,7 +36,8 @@ def people_on(snapshot: Snapshot, plant: PlantId) -> Iterator[PersonId]:
 
 
 def plants_touched(before: Snapshot, after: Snapshot, changes: Iterable[Change]) -> frozenset[PlantId]:
-    """Plants whose own configuration (subnets, devices, targets, agents, services) the changes touch."""
+    """Plants that the changes touch as a whole: subnets, devices, targets, agents, services, holds, what the owner asks
+    of connections."""
     return frozenset(
         plant for change in changes for row in _rows(before, after, change) for plant in _plants(row, before, after)
     )
@@ -48,7 +52,7 @@ def people_touched(before: Snapshot, after: Snapshot, changes: Iterable[Change])
             match row:
                 case Person():
                     people.add(row.id)
-                case Membership() | Grant() | Profile() | RoutePreference() | Alias():
+                case Membership() | Grant() | Profile() | RoutePreference() | Alias() | Purpose():
                     people.add(row.person)
                 case Cooperation():
                     for snapshot in (before, after):
@@ -76,9 +80,12 @@ def _plants(row: Any, before: Snapshot, after: Snapshot) -> Iterator[PlantId]:
         case Organization():
             for snapshot in (before, after):
                 yield from (plant.id for plant in snapshot.plants_of(row.id))
+        case ConnectionPolicy():
+            for snapshot in (before, after):
+                yield from (plant.id for plant in snapshot.plants_of(row.organization))
         case Plant():
             yield row.id
-        case Subnet() | Device() | Agent() | Cooperation():
+        case Subnet() | Device() | Agent() | Cooperation() | Hold():
             yield row.plant
         case WebTarget():
             for snapshot in (before, after):

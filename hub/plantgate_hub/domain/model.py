@@ -158,6 +158,48 @@ class Cooperation:
     reason: str = ""
 
 
+class HoldScope(StrEnum):
+    """Whom a hold stops."""
+
+    EXTERNAL = "external"
+    """Everybody who has their job by a cooperation."""
+    EVERYONE = "everyone"
+    """Everybody: no VPN and no device page. What people of the plant's own organization configure goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The plant's owner ended all access to it, until the hold is lifted. One of each scope may be on."""
+
+    plant: PlantId
+    scope: HoldScope
+    at: float
+    by: str
+    """The name of who put it; it outlives the account."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionPolicy:
+    """What an organization asks of everybody who connects to one of its plants. Without one it asks nothing more."""
+
+    organization: OrganizationId
+    purpose_required: bool = False
+    longest_purpose: float = 8 * 3600.0
+    """Seconds that a declared purpose lasts at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """Why a person connects to a plant, in their own words, and for how long that holds. The latest counts."""
+
+    person: PersonId
+    plant: PlantId
+    text: str
+    starts: float
+    ends: float
+
+
 @dataclass(frozen=True, slots=True)
 class VpnService:
     """A named bundle of an organization's plants offered over VPN; never adds access."""
@@ -247,6 +289,8 @@ class RouteReason(StrEnum):
     NOT_IN_A_SERVICE = "not in a VPN service"
     OVERLAP_LOST = "another plant with this range has priority"
     DISABLED_BY_PERSON = "disabled by you"
+    ON_HOLD = "access to the plant is on hold"
+    PURPOSE_REQUIRED = "a reason is required"
 
 
 @dataclass(frozen=True, slots=True)

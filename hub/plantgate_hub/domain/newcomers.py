@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from .impact import people_touched
-from .model import PersonId, RoutePreference, SubnetId
+from .model import PersonId, Route, RoutePreference, RouteReason, SubnetId
 from .routes import routes_of
 from .snapshot import Change, Kind, Snapshot
 
@@ -36,7 +36,7 @@ def _newcomers(before: Snapshot, after: Snapshot, person: PersonId, now: float) 
     everyone = frozenset(agent.id for agent in after.agents)
     had = {route.subnet: route for route in routes_of(before, person, everyone, now)}
     has = routes_of(after, person, everyone, now)
-    held = [route for route in has if route.subnet in had and had[route.subnet].prefixes]
+    held = [route for route in has if route.subnet in had and _has_its_range(had[route.subnet])]
     for new in has:
         choice = _preference(after, person, new.subnet)
         if new.subnet in had or choice.priority:
@@ -45,6 +45,11 @@ def _newcomers(before: Snapshot, after: Snapshot, person: PersonId, now: float) 
         if rivals:
             lowest = min(_preference(after, person, rival.subnet).priority for rival in rivals)
             yield replace(choice, priority=lowest - 1)
+
+
+def _has_its_range(route: Route) -> bool:
+    """What waits for a hold to be lifted, or for a reason to be declared, keeps its range as well."""
+    return bool(route.prefixes) or route.reason in (RouteReason.ON_HOLD, RouteReason.PURPOSE_REQUIRED)
 
 
 def _preference(snapshot: Snapshot, person: PersonId, subnet: SubnetId) -> RoutePreference:

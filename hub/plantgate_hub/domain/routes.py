@@ -26,7 +26,7 @@ from .model import (
     Subnet,
     SubnetId,
 )
-from .policy import RULES, Action, plants_of_person
+from .policy import Action, Denial, Denied, decide_for, plants_of_person
 from .snapshot import Snapshot
 
 _Span = tuple[int, int]
@@ -36,7 +36,8 @@ _Span = tuple[int, int]
 def routes_of(snapshot: Snapshot, person: PersonId, online: AbstractSet[AgentId], now: float) -> tuple[Route, ...]:
     """All VPN routes of the person, by subnet number. `online` are the agents whose tunnel is up."""
     preferences = {p.subnet: p for p in snapshot.preferences_of(person)}
-    subnets = sorted(authorized_subnets(snapshot, person, now), key=lambda subnet: subnet.number)
+    waiting = _authorized(snapshot, person, now)
+    subnets = sorted((s for plant in waiting for s in snapshot.subnets_of(plant)), key=lambda subnet: subnet.number)
     offered: dict[PlantId, bool] = {}
     claims: list[_Claim] = []
     for subnet in subnets:
@@ -46,14 +47,14 @@ def routes_of(snapshot: Snapshot, person: PersonId, online: AbstractSet[AgentId]
         if offered[subnet.plant] and not (preference and preference.disabled):
             claims.append(_Claim(subnet, preference.priority if preference else 0))
     shares = _share(claims)
-    liveness = {plant: _liveness(snapshot, plant, online) for plant in offered}
+    liveness = {plant: _liveness(snapshot, plant, online, waiting[plant]) for plant in offered}
     aliases: dict[SubnetId, tuple[Alias, ...]] = {}
     for alias in sorted(snapshot.aliases_of(person), key=lambda alias: alias.network):
         aliases[alias.subnet] = (*aliases.get(alias.subnet, ()), alias)
     return tuple(
         replace(
             _route(person, subnet, preferences.get(subnet.id), claim, liveness[subnet.plant]),
-            aliases=aliases.get(subnet.id, ()) if claim else (),
+            aliases=aliases.get(subnet.id, ()) if claim and not liveness[subnet.plant].closed else (),
         )
         for subnet in subnets
         for claim in (shares.get(subnet.id),)
@@ -112,19 +113,38 @@ class _Liveness:
     """Whether a plant can be reached now, and which part of it."""
 
     reason: RouteReason = RouteReason.NONE
+    closed: bool = False
+    """The person may have the route and not use it now: not under an alias either."""
     boundary: tuple[IPv4Network, ...] = ()
     spans: tuple[_Span, ...] = ()
 
 
 def authorized_subnets(snapshot: Snapshot, person: PersonId, now: float) -> Iterator[Subnet]:
-    """The subnets that the person's permissions cover; VPN services and their own choices aside."""
-    lowest = RULES[Action.USE_VPN].job
-    for plant, decision in plants_of_person(snapshot, person, now):
-        if lowest is not None and decision.job is not None and decision.job >= lowest:
-            yield from snapshot.subnets_of(plant.id)
+    """The subnets that the person's job covers; what closes them for a while and their own choices aside."""
+    for plant in _authorized(snapshot, person, now):
+        yield from snapshot.subnets_of(plant)
 
 
-def _liveness(snapshot: Snapshot, plant: PlantId, online: AbstractSet[AgentId]) -> _Liveness:
+_WAITING = {Denial.ON_HOLD: RouteReason.ON_HOLD, Denial.NO_PURPOSE: RouteReason.PURPOSE_REQUIRED}
+"""Refusals that end without a change of the person's job. The range stays theirs meanwhile, so that it never turns to
+other equipment because of them."""
+
+
+def _authorized(snapshot: Snapshot, person: PersonId, now: float) -> dict[PlantId, RouteReason]:
+    """The plants to which the person has routes, each with what keeps them closed, or NONE."""
+    plants: dict[PlantId, RouteReason] = {}
+    for plant, held in plants_of_person(snapshot, person, now):
+        decision = decide_for(snapshot, person, Action.USE_VPN, plant, held, now)
+        if not isinstance(decision, Denied):
+            plants[plant.id] = RouteReason.NONE
+        elif decision.reason in _WAITING:
+            plants[plant.id] = _WAITING[decision.reason]
+    return plants
+
+
+def _liveness(snapshot: Snapshot, plant: PlantId, online: AbstractSet[AgentId], waiting: RouteReason) -> _Liveness:
+    if waiting is not RouteReason.NONE:
+        return _Liveness(waiting, closed=True)
     agent = snapshot.active_agent_of(plant)
     if agent is None:
         return _Liveness(RouteReason.NO_GATEWAY)
@@ -148,6 +168,8 @@ def _route(
         if preference and preference.disabled:
             return route(RouteState.DISABLED, RouteReason.DISABLED_BY_PERSON)
         return route(RouteState.NOT_YET_REACHABLE, RouteReason.NOT_IN_A_SERVICE)
+    if liveness.closed:
+        return route(RouteState.NOT_YET_REACHABLE, liveness.reason)
     if not claim.spans:
         return route(RouteState.CONFLICT, RouteReason.OVERLAP_LOST)
     if liveness.reason is not RouteReason.NONE:

@@ -12,11 +12,13 @@ from typing import Any, Generic, TypeVar, cast
 from .model import (
     Agent,
     Alias,
+    ConnectionPolicy,
     Cooperation,
     CooperationId,
     Device,
     DeviceId,
     Grant,
+    Hold,
     Membership,
     Organization,
     OrganizationId,
@@ -26,6 +28,7 @@ from .model import (
     Plant,
     PlantId,
     Profile,
+    Purpose,
     RoutePreference,
     Subnet,
     VpnService,
@@ -48,6 +51,9 @@ Entity = (
     | RoutePreference
     | Alias
     | Agent
+    | Hold
+    | ConnectionPolicy
+    | Purpose
 )
 V = TypeVar("V")
 
@@ -72,6 +78,9 @@ class Kind(StrEnum):
     PREFERENCE = "preference"
     ALIAS = "alias"
     AGENT = "agent"
+    HOLD = "hold"
+    CONNECTION_POLICY = "connection policy"
+    PURPOSE = "purpose"
     SESSION = "session"
     """A session that ended, or ("person", id): all of a person's. No part of the snapshot: nodes hear of it to forget
     what they remember of it."""
@@ -98,7 +107,7 @@ class _Spec:
 _RESPONSIBLE = (OrgRole.ADMINISTRATOR, OrgRole.MODERATOR)
 
 
-def _timed(row: Grant | Cooperation) -> tuple[bool, ...]:
+def _timed(row: Grant | Cooperation | Purpose) -> tuple[bool, ...]:
     return (True,) if row.ends is not None or getattr(row, "starts", None) is not None else ()
 
 
@@ -167,6 +176,13 @@ _SPECS: dict[Kind, _Spec] = {
     Kind.AGENT: _Spec(
         "agents", lambda a: (a.id,), {"plant": lambda a: (a.plant,), "wireguard key": lambda a: (a.wireguard_key,)}
     ),
+    Kind.HOLD: _Spec("holds", lambda h: (h.plant, str(h.scope)), {"plant": lambda h: (h.plant,)}),
+    Kind.CONNECTION_POLICY: _Spec("connection_policies", lambda p: (p.organization,), {}),
+    Kind.PURPOSE: _Spec(
+        "purposes",
+        lambda p: (p.person, p.plant),
+        {"person": lambda p: (p.person,), "plant": lambda p: (p.plant,), "timed": _timed},
+    ),
 }
 
 _KINDS: dict[type, Kind] = {
@@ -184,6 +200,9 @@ _KINDS: dict[type, Kind] = {
     RoutePreference: Kind.PREFERENCE,
     Alias: Kind.ALIAS,
     Agent: Kind.AGENT,
+    Hold: Kind.HOLD,
+    ConnectionPolicy: Kind.CONNECTION_POLICY,
+    Purpose: Kind.PURPOSE,
 }
 
 ENTITY_KINDS: tuple[Kind, ...] = tuple(_SPECS)
@@ -327,6 +346,9 @@ class Snapshot:
     preferences: Table[RoutePreference] = _table(Kind.PREFERENCE)
     aliases: Table[Alias] = _table(Kind.ALIAS)
     agents: Table[Agent] = _table(Kind.AGENT)
+    holds: Table[Hold] = _table(Kind.HOLD)
+    connection_policies: Table[ConnectionPolicy] = _table(Kind.CONNECTION_POLICY)
+    purposes: Table[Purpose] = _table(Kind.PURPOSE)
 
     @classmethod
     def of(cls, entities: Iterable[Entity], revision: int = 0) -> "Snapshot":
@@ -416,6 +438,18 @@ class Snapshot:
 
     def cooperations_with(self, partner: OrganizationId) -> Collection[Cooperation]:
         return self.cooperations.by("partner", partner)
+
+    def holds_on(self, plant: PlantId) -> Collection[Hold]:
+        return self.holds.by("plant", plant)
+
+    def connection_policy_of(self, organization: OrganizationId) -> ConnectionPolicy:
+        return self.connection_policies.get(organization) or ConnectionPolicy(organization)
+
+    def purposes_of(self, person: PersonId) -> Collection[Purpose]:
+        return self.purposes.by("person", person)
+
+    def purposes_on(self, plant: PlantId) -> Collection[Purpose]:
+        return self.purposes.by("plant", plant)
 
     # VPN
 

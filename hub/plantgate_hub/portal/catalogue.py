@@ -169,6 +169,19 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Geräteseiten öffnen sich nur mit aktivem zweiten Faktor, gleich in welcher Rolle. Richten Sie ihn ein und öffnen Sie "
         "die Seite dann erneut.",
     ),
+    "on-hold.title": ("Access to this plant is on hold", "Der Zugang zu dieser Anlage ist gesperrt"),
+    "on-hold.text": (
+        "The plant's owner ended all access for the time being. A Moderator or Administrator of its organization can give it "
+        "free again.",
+        "Der Betreiber der Anlage hat vorerst jeden Zugang beendet. Ein Moderator oder Administrator seiner Organisation kann "
+        "ihn wieder freigeben.",
+    ),
+    "no-purpose.title": ("A reason is required", "Ein Grund ist nötig"),
+    "no-purpose.text": (
+        "The plant's organization asks why you connect. Declare a reason for this plant, then open the page again.",
+        "Die Organisation der Anlage fragt, wozu Sie sich verbinden. Geben Sie für diese Anlage einen Grund an und öffnen Sie "
+        "die Seite dann erneut.",
+    ),
     "handover.title": ("This sign-in link does not fit", "Dieser Anmelde-Link passt nicht"),
     "handover.text": (
         "It was used before, is older than a minute, or was started in another browser. Open the device page again.",
@@ -303,6 +316,8 @@ _REASONS: dict[RouteReason, tuple[str, str]] = {
         "eine andere Anlage mit diesem Bereich hat Vorrang",
     ),
     RouteReason.DISABLED_BY_PERSON: ("disabled by you", "von Ihnen abgeschaltet"),
+    RouteReason.ON_HOLD: ("access to the plant is on hold", "Zugang zur Anlage gesperrt"),
+    RouteReason.PURPOSE_REQUIRED: ("a reason is required", "Grund der Verbindung fehlt"),
 }
 
 TEXTS |= {f"job.{job.name}": text for job, text in _JOBS.items()}

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from .. import cookies
 from ..domain.model import Job, Person
+from ..domain.policy import Action
 from ..identity.browsers import LIFETIME
 from ..identity.passwords import Busy
 from ..identity.sessions import Session, two_factor_is_fresh
@@ -19,6 +20,7 @@ from ..ports import Access, Clock, StoreUnavailable, Streams
 from ..proxy import handover
 from ..proxy.decision import Verdict, permit
 from ..proxy.problems import Problem
+from ..proxy.site import VERDICTS
 from .pages import Pages, qr_svg
 
 ISSUER = "Plantgate"
@@ -287,6 +289,7 @@ class Portal:
             plants=plants,
             opens=Job.TECHNICAL_MANAGER,
             operator=Job.OPERATOR,
+            sees_devices=Action.SEE_DEVICES,
             online=frozenset(view.plant.id for view in plants if self._streams.connected(view.plant.id)),
             device_origin=self._device_origin,
         )
@@ -305,12 +308,9 @@ class Portal:
         verdict = permit(self._access, visitor.person, session, destination, now)
         if verdict is Verdict.ALLOWED and not two_factor_is_fresh(session, now, self._sessions.book.policy):
             return _see_other("/two-factor", request.raw_path)
-        if verdict is Verdict.NO_TWO_FACTOR:
-            return self._pages.portal_problem(request, Problem.NO_TWO_FACTOR, destination)
-        if verdict is Verdict.NO_PERMISSION:
-            return self._pages.portal_problem(request, Problem.NO_PERMISSION, destination)
         if verdict is not Verdict.ALLOWED:
-            return self._pages.portal_problem(request, Problem.NOT_AVAILABLE, None)
+            known = destination if verdict is not Verdict.NOT_AVAILABLE else None
+            return self._pages.portal_problem(request, VERDICTS[verdict], known)
         code = secrets.token_urlsafe(32)
         self._codes.mint(code, asked_for, session.id, now)
         back = f"{handover.CALLBACK_PATH}?attempt={asked_for.attempt}&code={code}"

@@ -21,6 +21,8 @@ _LINKS: dict[Problem, str] = {
     Problem.NO_TWO_FACTOR: "action.set-up",
     Problem.NOT_AVAILABLE: "action.home",
     Problem.NO_PERMISSION: "action.home",
+    Problem.ON_HOLD: "action.home",
+    Problem.NO_PURPOSE: "action.home",
     Problem.REDIRECT_ELSEWHERE: "action.home",
     Problem.CERTIFICATE_CHANGED: "action.home",
     Problem.CERTIFICATE_UNTRUSTED: "action.home",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..domain.model import Person
+from ..domain.policy import Denial
 from ..identity.sessions import Session
 from ..ports import Access, Destination
 
@@ -63,6 +64,16 @@ class Verdict(StrEnum):
     """No such page, or none this person may know of: the two must look alike."""
     NO_PERMISSION = "no permission"
     NO_TWO_FACTOR = "no two-factor"
+    ON_HOLD = "on hold"
+    NO_PURPOSE = "no purpose"
+
+
+_REFUSALS: dict[Denial, Verdict] = {
+    Denial.ON_HOLD: Verdict.ON_HOLD,
+    Denial.NO_TWO_FACTOR: Verdict.NO_TWO_FACTOR,
+    Denial.NO_PURPOSE: Verdict.NO_PURPOSE,
+}
+"""What a person whose job is high enough is told; every other refusal is about the job."""
 
 
 def permit(
@@ -72,8 +83,11 @@ def permit(
     if person is None or destination is None:
         return Verdict.NOT_AVAILABLE
     plant = destination.plant.id
-    if not access.may_open(person.id, plant, now):
+    refusal = access.refusal(person.id, plant, now)
+    if refusal is not None and refusal not in _REFUSALS:
         return Verdict.NO_PERMISSION if access.sees_plant(person.id, plant, now) else Verdict.NOT_AVAILABLE
+    if refusal is Denial.ON_HOLD:
+        return Verdict.ON_HOLD
     if not person.totp_active or session.two_factor_at is None:
         return Verdict.NO_TWO_FACTOR
-    return Verdict.ALLOWED
+    return _REFUSALS[refusal] if refusal is not None else Verdict.ALLOWED

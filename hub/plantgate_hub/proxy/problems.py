@@ -10,6 +10,8 @@ class Problem(StrEnum):
     NOT_AVAILABLE = "not-available"
     NO_PERMISSION = "no-permission"
     NO_TWO_FACTOR = "no-two-factor"
+    ON_HOLD = "on-hold"
+    NO_PURPOSE = "no-purpose"
     HANDOVER = "handover"
     FOREIGN_REQUEST = "foreign-request"
     PLANTED_COOKIE = "planted-cookie"
@@ -35,6 +37,8 @@ STATUS: dict[Problem, int] = {
     Problem.NOT_AVAILABLE: 404,
     Problem.NO_PERMISSION: 403,
     Problem.NO_TWO_FACTOR: 403,
+    Problem.ON_HOLD: 403,
+    Problem.NO_PURPOSE: 403,
     Problem.HANDOVER: 403,
     Problem.FOREIGN_REQUEST: 403,
     Problem.PLANTED_COOKIE: 400,

@@ -26,11 +26,14 @@ MAX_FORGOTTEN = 60
 MAX_ATTEMPTS = 6
 """Attempt cookies a browser may hold for one host; more tabs than that opened at once lose the oldest."""
 
-_VERDICTS: dict[Verdict, Problem] = {
+VERDICTS: dict[Verdict, Problem] = {
     Verdict.NOT_AVAILABLE: Problem.NOT_AVAILABLE,
     Verdict.NO_PERMISSION: Problem.NO_PERMISSION,
     Verdict.NO_TWO_FACTOR: Problem.NO_TWO_FACTOR,
+    Verdict.ON_HOLD: Problem.ON_HOLD,
+    Verdict.NO_PURPOSE: Problem.NO_PURPOSE,
 }
+"""What a refused request is answered with."""
 
 
 class ProblemPage(Protocol):
@@ -123,7 +126,7 @@ class DeviceSite:
         person = self._access.person(session.person)
         verdict = permit(self._access, person, session, destination, self._now())
         if verdict is not Verdict.ALLOWED or destination is None:
-            raise ProxyProblem(_VERDICTS[verdict])
+            raise ProxyProblem(VERDICTS[verdict])
         return destination
 
     async def _forward(

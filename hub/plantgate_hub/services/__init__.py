@@ -5,14 +5,17 @@ under the acting person's name.
 """
 
 from .agents import Agents, NewCode
+from .answers import EXPLAINABLE, Answers
 from .context import CONSOLE, HUB, Actor, Context, acting
 from .cooperations import Cooperations
 from .grants import Grants
+from .holds import Holds
 from .organizations import Organizations
 from .passwords import generate_password
 from .people import People, TotpEnrolment, find_person
 from .plants import Plants
 from .profiles import Profiles, RotatedProfile, Routes
+from .purposes import Purposes
 from .vpn import VpnServices
 
 
@@ -30,21 +33,28 @@ class Services:
         self.agents = Agents(context)
         self.profiles = Profiles(context)
         self.routes = Routes(context)
+        self.holds = Holds(context)
+        self.purposes = Purposes(context)
+        self.answers = Answers(context)
 
 
 __all__ = [
     "CONSOLE",
+    "EXPLAINABLE",
     "HUB",
     "Actor",
     "Agents",
+    "Answers",
     "Context",
     "Cooperations",
     "Grants",
+    "Holds",
     "NewCode",
     "Organizations",
     "People",
     "Plants",
     "Profiles",
+    "Purposes",
     "RotatedProfile",
     "Routes",
     "Services",

@@ -113,9 +113,18 @@ class Context:
     def own_account(self, snapshot: Snapshot, actor: Actor, person: PersonId) -> Person:
         """The person, if the actor is that person or the console. Raises NotFound."""
         account = snapshot.people.get(person)
-        if account is None or actor.person not in (None, person):
+        own = actor.person is None or isinstance(
+            policy.decide_on_account(snapshot, actor.person, Action.MANAGE_ACCOUNT, person), policy.Allowed
+        )
+        if account is None or not own:
             raise NotFound("there is no such person")
         return account
+
+
+def account_of(snapshot: Snapshot, actor: Actor) -> tuple[str, str]:
+    """Id and name of who acts, for a plant's record; the console has no id."""
+    account = snapshot.people.get(actor.person or "")
+    return (account.id, account.name) if account else ("", actor.name)
 
 
 def denied(action: Action, reason: Denial) -> Denied:

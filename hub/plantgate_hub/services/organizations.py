@@ -72,6 +72,8 @@ class Organizations:
                 remove_membership(change, membership)
             for service in snapshot.services_of(organization):
                 change.remove(service)
+            if (asked := snapshot.connection_policies.get(organization)) is not None:
+                change.remove(asked)
             change.remove(place)
 
     async def set_member(
@@ -95,6 +97,8 @@ class Organizations:
                     "Operator cannot be granted organization-wide",
                     hint="grant it on each plant, or make them Moderator",
                 )
+            if job is not None and role is OrgRole.GUEST:
+                raise InvalidInput("a guest has no job on all plants", hint="grant it on a plant, or make them Member")
             current = snapshot.memberships.get(person, organization)
             if current is not None and role is not OrgRole.ADMINISTRATOR:
                 _keep_an_administrator(snapshot, current)

@@ -31,6 +31,8 @@ def remove_plant(change: ChangeTransaction, plant: Plant) -> None:
         remove_subnet(change, subnet)
     rows: list[Entity] = [
         *snapshot.grants_on(plant.id),
+        *snapshot.holds_on(plant.id),
+        *snapshot.purposes_on(plant.id),
         *snapshot.cooperations_on(plant.id),
         *snapshot.agents_of(plant.id),
     ]
@@ -61,6 +63,7 @@ async def remove_person(change: ChangeTransaction, person: Person) -> None:
         snapshot.profiles_of(person.id),
         snapshot.preferences_of(person.id),
         snapshot.aliases_of(person.id),
+        snapshot.purposes_of(person.id),
         snapshot.grants_of(person.id),
         snapshot.memberships_of(person.id),
     ):

@@ -9,10 +9,10 @@ from ..domain.model import AgentId, PersonId, PlantId
 from ..domain.snapshot import Change, Entity, Key, Kind, Snapshot, put, remove
 from . import tables
 from .engines import translated
-from .protocol import Counter, EnrolmentCode
+from .protocol import Counter, EnrolmentCode, PlantEvent
 from .rows import CODECS
 from .sealing import Sealer
-from .side import enrolment_code, sealed_mac_key, sealed_totp
+from .side import enrolment_code, plant_event_row, sealed_mac_key, sealed_totp
 from .statements import upsert
 
 _ORDER = {kind: position for position, kind in enumerate(Kind)}
@@ -126,6 +126,10 @@ class SqlChange:
             ended = await self._connection.execute(delete(tables.sessions).where(which).returning(tables.sessions.c.id))
             for row in ended.all():
                 self._add(Change(Kind.SESSION, (row.id,)))
+
+    async def record(self, event: PlantEvent) -> None:
+        with translated():
+            await self._connection.execute(insert(tables.plant_events).values(plant_event_row(event)))
 
     async def add_enrolment_code(self, code: EnrolmentCode) -> None:
         row = {

@@ -40,6 +40,30 @@ class ChangeRecord:
     at: float
 
 
+class PlantEventKind(StrEnum):
+    """What owners of a plant can look up later."""
+
+    HOLD_PUT = "access ended"
+    HOLD_LIFTED = "access given free"
+    PURPOSE_DECLARED = "reason declared"
+    PURPOSE_ENDED = "reason ended"
+    EXTERNAL_CONNECTED = "external connection"
+
+
+@dataclass(frozen=True, slots=True)
+class PlantEvent:
+    """One line of a plant's record. It keeps the name that a person had, and outlives account and plant."""
+
+    plant: PlantId
+    at: float
+    what: PlantEventKind
+    person: str = ""
+    """Id; empty for the console."""
+    name: str = ""
+    detail: str = ""
+    """A hold's scope and reason, a purpose's text, how somebody connected."""
+
+
 class Counter(StrEnum):
     """Numbers that only the store can hand out in turn."""
 
@@ -151,6 +175,9 @@ class ChangeTransaction(Protocol):
         """End all sessions and one-time codes of the person. Nodes hear of it as a session change with the key
         ("person", id), whether or not there were sessions in the store."""
 
+    async def record(self, event: PlantEvent) -> None:
+        """Put it on the plant's record, together with the change."""
+
     async def add_enrolment_code(self, code: EnrolmentCode) -> None: ...
 
     async def enrolment_code(self, lookup_id: str) -> EnrolmentCode | None: ...
@@ -211,6 +238,16 @@ class OneTimeCodes(Protocol):
     async def sweep(self, now: float) -> int: ...
 
 
+class PlantEvents(Protocol):
+    async def add(self, event: PlantEvent) -> None: ...
+
+    async def of_plant(self, plant: PlantId, limit: int = 100) -> tuple[PlantEvent, ...]:
+        """The newest `limit`, newest last."""
+
+    async def sweep(self, before: float) -> int:
+        """Delete what happened before; how many."""
+
+
 class Store(Protocol):
     @property
     def credentials(self) -> Credentials: ...
@@ -220,6 +257,9 @@ class Store(Protocol):
 
     @property
     def codes(self) -> OneTimeCodes: ...
+
+    @property
+    def plant_events(self) -> PlantEvents: ...
 
     async def revision(self) -> int: ...
 

@@ -13,14 +13,17 @@ from sqlalchemy import Table
 from ..domain.model import (
     Agent,
     Alias,
+    ConnectionPolicy,
     Cooperation,
     Device,
     Grant,
+    Hold,
     Membership,
     Organization,
     Person,
     Plant,
     Profile,
+    Purpose,
     RoutePreference,
     Subnet,
     VpnService,
@@ -44,6 +47,9 @@ _TYPES: dict[Kind, type] = {
     Kind.PREFERENCE: RoutePreference,
     Kind.ALIAS: Alias,
     Kind.AGENT: Agent,
+    Kind.HOLD: Hold,
+    Kind.CONNECTION_POLICY: ConnectionPolicy,
+    Kind.PURPOSE: Purpose,
 }
 _Convert = Callable[[Any], Any]
 

@@ -1,4 +1,4 @@
-"""What the store keeps beside the snapshot: credentials, sessions, one-time codes."""
+"""What the store keeps beside the snapshot: credentials, sessions, one-time codes, the plants' record."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,10 +9,13 @@ from sqlalchemy.engine import CursorResult
 from ..domain.model import PersonId, PlantId
 from . import tables
 from .engines import translated
+from .ids import new_id
 from .protocol import (
     EnrolmentCode,
     OneTimeCode,
     PasswordRecord,
+    PlantEvent,
+    PlantEventKind,
     SessionRecord,
     TotpRecord,
 )
@@ -42,6 +45,18 @@ def enrolment_code(row: Row[Any], sealer: Sealer) -> EnrolmentCode:
         used_at=row.used_at,
         agent=row.agent,
     )
+
+
+def plant_event_row(event: PlantEvent) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "plant": event.plant,
+        "at": event.at,
+        "what": str(event.what),
+        "person": event.person,
+        "name": event.name,
+        "detail": event.detail,
+    }
 
 
 class _Side:
@@ -165,4 +180,23 @@ class SqlCodes(_Side):
     async def sweep(self, now: float) -> int:
         table = tables.one_time_codes
         (result,) = await self._write(delete(table).where(table.c.expires <= now))
+        return result.rowcount
+
+
+class SqlPlantEvents(_Side):
+    async def add(self, event: PlantEvent) -> None:
+        await self._write(insert(tables.plant_events).values(plant_event_row(event)))
+
+    async def of_plant(self, plant: PlantId, limit: int = 100) -> tuple[PlantEvent, ...]:
+        table = tables.plant_events
+        query = select(table).where(table.c.plant == plant).order_by(table.c.at.desc(), table.c.id.desc()).limit(limit)
+        async with self._store.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return tuple(
+            PlantEvent(PlantId(r.plant), r.at, PlantEventKind(r.what), r.person, r.name, r.detail)
+            for r in reversed(rows)
+        )
+
+    async def sweep(self, before: float) -> int:
+        (result,) = await self._write(delete(tables.plant_events).where(tables.plant_events.c.at < before))
         return result.rowcount

@@ -29,7 +29,7 @@ from .migrate import upgrade
 from .protocol import ChangeBatch, ChangeRecord, ChangeTransaction, EnrolmentCode, Presence
 from .rows import CODECS
 from .sealing import Sealer
-from .side import SqlCodes, SqlCredentials, SqlSessions, enrolment_code
+from .side import SqlCodes, SqlCredentials, SqlPlantEvents, SqlSessions, enrolment_code
 from .statements import insert_missing, upsert
 
 CHANGES_KEPT = 100_000
@@ -71,6 +71,7 @@ class SqlStore:
         self.credentials = SqlCredentials(self)
         self.sessions = SqlSessions(self)
         self.codes = SqlCodes(self)
+        self.plant_events = SqlPlantEvents(self)
 
     async def start(self) -> None:
         await self._announcements.start()

@@ -175,6 +175,32 @@ agents = Table(
     _text("boundary"),  # networks, separated by spaces
 )
 
+holds = Table(
+    "holds",
+    metadata,
+    _of("plant", "plants.id", primary_key=True, index=False),
+    _text("scope", primary_key=True),
+    _moment("at"),
+    _text("by"),
+    _text("reason"),
+)
+connection_policies = Table(
+    "connection_policies",
+    metadata,
+    _of("organization", "organizations.id", primary_key=True, index=False),
+    _flag("purpose_required"),
+    Column("longest_purpose", Double, nullable=False),  # seconds
+)
+purposes = Table(
+    "purposes",
+    metadata,
+    _of("person", "people.id", primary_key=True, index=False),
+    _of("plant", "plants.id", primary_key=True),
+    _text("text"),
+    _moment("starts"),
+    _moment("ends"),
+)
+
 BY_KIND: dict[Kind, Table] = {
     Kind.ORGANIZATION: organizations,
     Kind.PERSON: people,
@@ -190,6 +216,9 @@ BY_KIND: dict[Kind, Table] = {
     Kind.PREFERENCE: preferences,
     Kind.ALIAS: aliases,
     Kind.AGENT: agents,
+    Kind.HOLD: holds,
+    Kind.CONNECTION_POLICY: connection_policies,
+    Kind.PURPOSE: purposes,
 }
 
 # The feed of changes
@@ -267,4 +296,15 @@ presences = Table(
     _text("node"),
     _text("path"),
     _text("version"),
+)
+plant_events = Table(
+    "plant_events",
+    metadata,
+    _id(),
+    Column("plant", Text, nullable=False, index=True),  # no reference: the record outlives the plant
+    Column("at", Double, nullable=False, index=True),
+    _text("what"),
+    _text("person"),  # empty: none
+    _text("name"),
+    _text("detail"),
 )

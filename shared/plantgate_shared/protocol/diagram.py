@@ -6,11 +6,9 @@ The page's hand-written text stays as it is; what stands between two marks is ge
 import sys
 from pathlib import Path
 
+from ..generated import renew
 from .frames import GoAwayReason, ResetReason
 from .states import STREAM_TRANSITIONS, StreamState
-
-BEGIN = "<!-- generated from {}: begin -->"
-END = "<!-- generated from {}: end -->"
 
 
 def stream_diagram() -> str:
@@ -37,14 +35,7 @@ SECTIONS = {"STREAM_TRANSITIONS": stream_diagram, "ResetReason, GoAwayReason": r
 
 def render(page: str) -> str:
     """The page with its generated parts renewed. Raises ValueError when a mark is missing."""
-    for name, section in SECTIONS.items():
-        begin, end = BEGIN.format(name), END.format(name)
-        if page.count(begin) != 1 or page.count(end) != 1:
-            raise ValueError(f"the page must have the marks {begin!r} and {end!r} once each")
-        before, _, rest = page.partition(begin)
-        _, _, after = rest.partition(end)
-        page = f"{before}{begin}\n\n{section()}\n\n{end}{after}"
-    return page
+    return renew(page, SECTIONS)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ from typing import Annotated, Any
 
 import typer
 
-from plantgate_shared.errors import NotFound
-
 from ...domain.model import PersonId, PlantId
 from ...domain.policy import Action
 from .. import output
@@ -165,8 +163,7 @@ async def create_service(session: Session, organization: Org, name: str) -> Any:
 async def list_services(session: Session, organization: Org) -> Any:
     """List an organization's VPN services."""
     place = session.find.organization(organization)
-    if not session.find.sees_organization(place.id):
-        raise NotFound(f"there is no organization {organization!r}")
+    session.services.context.organization(session.snapshot, session.actor, Action.MANAGE_SERVICES, place.id)
 
     def name(plant: PlantId) -> str:
         found = session.snapshot.plants.get(plant)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from ...domain.model import AgentId
+from ...domain.policy import Action
 from .. import output
 from ..moments import parse_span
 from ..session import Session, command
@@ -57,6 +58,7 @@ async def list_agents(session: Session) -> Any:
     return [
         {"plant_name": plant.name, **output.plain(agent), "last_seen": seen.get(agent.id)}
         for plant in session.find.plants()
+        if session.find.may(Action.SEE_NETWORK, plant.id)
         for agent in sorted(session.snapshot.agents_of(plant.id), key=lambda a: a.name)
     ]
 

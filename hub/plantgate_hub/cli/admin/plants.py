@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from ...domain.model import CertificatePolicy, HostMode, Scheme
+from ...domain.policy import Action
 from ..session import Session, command
 
 plants = typer.Typer(help="Plants.", no_args_is_help=True)
@@ -57,7 +58,9 @@ async def add_subnet(session: Session, plant: PlantName, network: str) -> Any:
 @command(subnets, "list")
 async def list_subnets(session: Session, plant: PlantName) -> Any:
     """List a plant's networks."""
-    return sorted(session.snapshot.subnets_of(session.find.plant(plant).id), key=lambda s: s.number)
+    place = session.find.plant(plant)
+    session.services.context.plant(session.snapshot, session.actor, Action.SEE_NETWORK, place.id)
+    return sorted(session.snapshot.subnets_of(place.id), key=lambda s: s.number)
 
 
 @command(subnets, "remove")
@@ -77,7 +80,12 @@ async def add_device(session: Session, plant: PlantName, name: str, address: str
 @command(devices, "list")
 async def list_devices(session: Session, plant: PlantName) -> Any:
     """List a plant's devices."""
-    return sorted(session.snapshot.devices_of(session.find.plant(plant).id), key=lambda d: d.name)
+    place = session.find.plant(plant)
+    session.services.context.plant(session.snapshot, session.actor, Action.SEE_DEVICES, place.id)
+    found = sorted(session.snapshot.devices_of(place.id), key=lambda d: d.name)
+    if session.find.may(Action.SEE_NETWORK, place.id):
+        return found
+    return [{"id": device.id, "plant": device.plant, "name": device.name} for device in found]
 
 
 @command(devices, "change")
@@ -127,7 +135,9 @@ async def add_target(
 @command(targets, "list")
 async def list_targets(session: Session, plant: PlantName) -> Any:
     """List the web targets of a plant's devices."""
-    found = session.snapshot.devices_of(session.find.plant(plant).id)
+    place = session.find.plant(plant)
+    session.services.context.plant(session.snapshot, session.actor, Action.SEE_NETWORK, place.id)
+    found = session.snapshot.devices_of(place.id)
     return sorted((t for device in found for t in session.snapshot.targets_of(device.id)), key=lambda t: t.host)
 
 

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002_aliases"
-down_revision = "0001"
+revision = "0003_aliases"
+down_revision = "0002_holds_and_purposes"
 branch_labels = None
 depends_on = None
 
