@@ -4,8 +4,10 @@ Whoever is asked about what they may not see is told that it does not exist. All
 under the acting person's name.
 """
 
+from dataclasses import replace
+
 from .agents import Agents, NewCode
-from .context import CONSOLE, HUB, Actor, Context, acting
+from .context import CONSOLE, HUB, Actor, Context, Witness, acting
 from .cooperations import Cooperations
 from .grants import Grants
 from .organizations import Organizations
@@ -13,6 +15,7 @@ from .passwords import generate_password
 from .people import People, TotpEnrolment, find_person
 from .plants import Plants
 from .profiles import Profiles, RotatedProfile, Routes
+from .views import View
 from .vpn import VpnServices
 
 
@@ -30,6 +33,10 @@ class Services:
         self.agents = Agents(context)
         self.profiles = Profiles(context)
         self.routes = Routes(context)
+
+    def witnessed_by(self, witness: Witness) -> "Services":
+        """The same services, with somebody beside each change who may refuse it on the state it would be made on."""
+        return Services(replace(self.context, witness=witness))
 
 
 __all__ = [
@@ -49,7 +56,9 @@ __all__ = [
     "Routes",
     "Services",
     "TotpEnrolment",
+    "View",
     "VpnServices",
+    "Witness",
     "acting",
     "find_person",
     "generate_password",
