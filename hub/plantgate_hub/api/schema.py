@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from ..domain.model import Job
 from ..services.context import MAX_EMAIL, MAX_NAME, MAX_REASON
@@ -15,14 +16,14 @@ MAX_IDENTIFIER = 64
 MAX_PAGE = 200
 DEFAULT_PAGE = 50
 MAX_CURSOR = 1024
-EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 Row = TypeVar("Row")
 
 
 def _within_reason(moment: datetime) -> datetime:
     if not EARLIEST <= moment < LATEST:
-        raise ValueError(f"the moment lies between {EARLIEST.year} and {LATEST.year}")
+        raise PydanticCustomError("moment", f"a moment lies between {EARLIEST.year} and {LATEST.year}")
     return moment
 
 
