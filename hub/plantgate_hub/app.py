@@ -22,12 +22,13 @@ from plantgate_shared.secret import Secret
 from . import keys as hub_keys
 from . import tls as hub_tls
 from .access import SnapshotAccess
+from .api import ApiParts
 from .config import HubConfig
 from .domain.model import AgentId
 from .first_request import FirstRequestGuard
 from .identity.passwords import Passwords
 from .notify import Notify
-from .opening import Opened, open_services
+from .opening import Opened, client_settings, open_services
 from .store import Presence, SnapshotFeed
 from .tunnel.desired import hub_facts
 from .tunnel.endpoint import HubIdentity, TunnelEndpoint
@@ -91,6 +92,7 @@ class Node:
 
     def __init__(self, config: HubConfig, opened: Opened) -> None:
         self._config = config
+        self._opened = opened
         self._store = opened.store
         self._services = opened.services
         self._keys = opened.keys
@@ -150,6 +152,12 @@ class Node:
             self._store,
             self._passwords,
             _derived(self._keys.vault, "known browsers"),
+            api=ApiParts(
+                self._services,
+                self._feed,
+                lambda: self._registry.online,
+                lambda: client_settings(self._config, self._opened),
+            ),
         )
         return build_web(parts, [*self._endpoint.routes(), *enrolment.routes()])
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from . import keys
 from .config import HubConfig
+from .domain.clients import ClientSettings
 from .services import Context, Services
 from .store import AesSealer, SqlStore, open_store
 
@@ -15,6 +16,18 @@ class Opened:
     keys: keys.HubKeys
     store: SqlStore
     services: Services
+
+
+async def client_settings(config: HubConfig, opened: Opened) -> ClientSettings:
+    """What is the same in every WireGuard client's file."""
+    host = config.vpn.public_host or config.web.portal_host
+    return ClientSettings(
+        opened.keys.wireguard_users.public,
+        f"{host}:{config.vpn.users_port}",
+        await opened.store.ipv6_prefix(),
+        opened.services.context.pools,
+        config.vpn.mtu,
+    )
 
 
 @asynccontextmanager

@@ -11,13 +11,14 @@ from aiohttp import web
 from plantgate_shared.logging import Event, get_logger
 from plantgate_shared.secret import Secret
 
+from .api import PREFIX, ApiParts, Callers, build_api
 from .config import Web
 from .domain.snapshot import Change
 from .identity.archive import SessionArchive
 from .identity.passwords import Passwords
 from .identity.sessions import SessionBook, SessionPolicy
 from .identity.sign_in import SignIn
-from .portal.handlers import Portal
+from .portal.handlers import Portal, own_form
 from .portal.pages import Pages
 from .ports import Access, CertificatePins, Clock, Credentials, SessionRecords, Streams
 from .proxy.forward import DeviceResponse
@@ -59,6 +60,8 @@ class WebParts:
     """Signs the known-browser cookie; losing it only means that browsers are strangers once more."""
     session_policy: SessionPolicy = SessionPolicy()
     now: Clock = time.time
+    api: ApiParts | None = None
+    """Without it the site has no REST API."""
 
 
 def build_web(parts: WebParts, agent_routes: list[web.RouteDef] | None = None) -> web.Application:
@@ -80,6 +83,9 @@ def build_web(parts: WebParts, agent_routes: list[web.RouteDef] | None = None) -
     app[SESSIONS] = sessions
     app.add_routes(portal.routes())
     app.add_routes(agent_routes or [])
+    if parts.api is not None:
+        callers = Callers(sessions, parts.api, lambda request: own_form(request, pages.portal))
+        app.add_subapp(PREFIX, build_api(parts.api, callers))
     app.on_response_prepare.append(_finish_head)
     app.cleanup_ctx.append(_background(site, sessions, parts))
     return app

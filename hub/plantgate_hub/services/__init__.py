@@ -4,9 +4,11 @@ Whoever is asked about what they may not see is told that it does not exist. All
 under the acting person's name.
 """
 
+from dataclasses import replace
+
 from .agents import Agents, NewCode
 from .answers import EXPLAINABLE, Answers
-from .context import CONSOLE, HUB, Actor, Context, acting
+from .context import CONSOLE, HUB, Actor, Context, Witness, acting
 from .cooperations import Cooperations
 from .grants import Grants
 from .holds import Holds
@@ -16,6 +18,7 @@ from .people import People, TotpEnrolment, find_person
 from .plants import Plants
 from .profiles import Profiles, RotatedProfile, Routes
 from .purposes import Purposes
+from .views import View
 from .vpn import VpnServices
 
 
@@ -36,6 +39,10 @@ class Services:
         self.holds = Holds(context)
         self.purposes = Purposes(context)
         self.answers = Answers(context)
+
+    def witnessed_by(self, witness: Witness) -> "Services":
+        """The same services, with somebody beside each change who may refuse it on the state it would be made on."""
+        return Services(replace(self.context, witness=witness))
 
 
 __all__ = [
@@ -59,7 +66,9 @@ __all__ = [
     "Routes",
     "Services",
     "TotpEnrolment",
+    "View",
     "VpnServices",
+    "Witness",
     "acting",
     "find_person",
     "generate_password",

@@ -161,7 +161,7 @@ class Agents:
         found = snapshot.agents.get(agent)
         if found is None:
             raise NotFound("there is no such gateway")
-        self._context.plant(snapshot, actor, Action.ENROL_GATEWAY, found.plant)
+        self._context.plant(snapshot, actor, Action.ENROL_GATEWAY, found.plant, "gateway")
         return found
 
 

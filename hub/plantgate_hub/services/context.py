@@ -5,7 +5,8 @@ import time
 import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from plantgate_shared.errors import Denied, InvalidInput, NotFound
 
@@ -44,6 +45,16 @@ def acting(person: PersonId) -> Actor:
     return Actor(person, f"person {person}")
 
 
+class Witness(Protocol):
+    """Stands beside the changes of one caller (see `Services.witnessed_by`)."""
+
+    def before(self, snapshot: Snapshot) -> None:
+        """The newest state, inside the change and before anything of it: raising an error here ends it."""
+
+    def after(self, snapshot: Snapshot) -> None:
+        """The change is stored; this is the state that it led to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What every service works with."""
@@ -54,12 +65,15 @@ class Context:
     hash_password: Callable[[str], Awaitable[str]] = hash_password
     reserved_keys: frozenset[str] = field(default=frozenset())
     """WireGuard public keys that are the hub's own."""
+    witness: Witness | None = None
 
     @asynccontextmanager
     async def change(self, actor: Actor) -> AsyncIterator[ChangeTransaction]:
         """A transaction in the actor's name. What it brings people takes no range from what they have."""
         async with self.store.change(actor.name) as change:
             before = change.snapshot
+            if self.witness is not None:
+                self.witness.before(before)
             yield change
             starts = [row.value.starts for row in change.changes() if isinstance(row.value, Grant)]
             now = self.now()
@@ -71,19 +85,29 @@ class Context:
                 change.remove(alias)
             for alias in assignment.new:
                 change.put(alias)
+            changed = bool(change.changes())
+            after = replace(change.snapshot, revision=before.revision + 1) if changed else before
+        if self.witness is not None:
+            self.witness.after(after)
 
-    def plant(self, snapshot: Snapshot, actor: Actor, action: Action, plant: PlantId) -> Plant:
-        """The plant, if the actor may do `action` on it. Raises NotFound where they may not even see it, or Denied."""
+    def plant(
+        self, snapshot: Snapshot, actor: Actor, action: Action, plant: PlantId, asked_for: str = "plant"
+    ) -> Plant:
+        """The plant, if the actor may do `action` on it. Raises NotFound where they may not even see it, or Denied.
+
+        `asked_for` is what the actor named, a thing of the plant: what is not theirs to see is answered like what does
+        not exist.
+        """
         place = snapshot.plants.get(plant)
         if place is None:
-            raise NotFound("there is no such plant")
+            raise NotFound(f"there is no such {asked_for}")
         if actor.person is not None:
             now = self.now()
             decision = policy.decide(snapshot, actor.person, action, plant, now)
             if isinstance(decision, policy.Denied):
                 sees = policy.decide(snapshot, actor.person, Action.SEE_PLANT, plant, now)
                 if isinstance(sees, policy.Denied):
-                    raise NotFound("there is no such plant")
+                    raise NotFound(f"there is no such {asked_for}")
                 raise denied(action, decision.reason)
         return place
 

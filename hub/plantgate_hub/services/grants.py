@@ -31,9 +31,7 @@ class Grants:
         async with self._context.change(actor) as change:
             snapshot = change.snapshot
             place = self._context.plant(snapshot, actor, Action.MANAGE_MEMBERS, plant)
-            if snapshot.people.get(person) is None:
-                raise NotFound("there is no such person")
-            if snapshot.memberships.get(person, place.organization) is None:
+            if snapshot.memberships.get(person, place.organization) is None:  # there may be no such person at all
                 raise InvalidInput(
                     "the person is no member of the plant's organization",
                     hint="add them as member, or invite them through a cooperation",

@@ -99,7 +99,7 @@ class Plants:
             found = snapshot.subnets.get(subnet)
             if found is None:
                 raise NotFound("there is no such subnet")
-            self._context.plant(snapshot, actor, Action.CONFIGURE_PLANT, found.plant)
+            self._context.plant(snapshot, actor, Action.CONFIGURE_PLANT, found.plant, "subnet")
             inside = [d.name for d in snapshot.devices_of(found.plant) if d.address in found.network]
             if inside:
                 raise Conflict(f"{found.network} holds the device {min(inside)!r}", hint="remove its devices first")
@@ -137,7 +137,7 @@ class Plants:
         found = snapshot.devices.get(device)
         if found is None:
             raise NotFound("there is no such device")
-        self._context.plant(snapshot, actor, Action.CONFIGURE_PLANT, found.plant)
+        self._context.plant(snapshot, actor, Action.CONFIGURE_PLANT, found.plant, "device")
         return found
 
     # Web targets
@@ -190,7 +190,7 @@ class Plants:
         plant = snapshot.plant_of_target(found) if found else None
         if found is None or plant is None:
             raise NotFound("there is no such web target")
-        self._context.plant(snapshot, actor, Action.CONFIGURE_PLANT, plant.id)
+        self._context.plant(snapshot, actor, Action.CONFIGURE_PLANT, plant.id, "web target")
         return found
 
 

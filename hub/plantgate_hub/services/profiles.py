@@ -93,11 +93,24 @@ class Routes:
 
     async def set_priority(self, actor: Actor, person: PersonId, subnet: SubnetId, priority: int) -> RoutePreference:
         """The highest priority wins an overlap."""
-        if abs(priority) > MAX_PRIORITY:
+        return await self.choose(actor, person, subnet, priority=priority, disabled=None)
+
+    async def choose(
+        self, actor: Actor, person: PersonId, subnet: SubnetId, *, priority: int | None, disabled: bool | None
+    ) -> RoutePreference:
+        """Set priority and disabling in one change; None leaves it as it is."""
+        if priority is not None and abs(priority) > MAX_PRIORITY:
             raise InvalidInput(f"a priority lies between -{MAX_PRIORITY} and {MAX_PRIORITY}")
         async with self._context.change(actor) as change:
             current = self._preference(change.snapshot, actor, person, subnet)
-            return _keep(change, replace(current, priority=priority))
+            return _keep(
+                change,
+                replace(
+                    current,
+                    priority=current.priority if priority is None else priority,
+                    disabled=current.disabled if disabled is None else disabled,
+                ),
+            )
 
     async def prefer(self, actor: Actor, person: PersonId, subnet: SubnetId) -> RoutePreference:
         """Let this subnet win over all that overlap it: the switch from one plant to the other."""
@@ -119,9 +132,7 @@ class Routes:
 
     async def set_disabled(self, actor: Actor, person: PersonId, subnet: SubnetId, disabled: bool) -> RoutePreference:
         """A disabled route frees its range for the others."""
-        async with self._context.change(actor) as change:
-            current = self._preference(change.snapshot, actor, person, subnet)
-            return _keep(change, replace(current, disabled=disabled))
+        return await self.choose(actor, person, subnet, priority=None, disabled=disabled)
 
     async def list(
         self, actor: Actor, person: PersonId, online: AbstractSet[AgentId] | None = None

@@ -1,0 +1,205 @@
+"""Organizations, the people in them, and accounts."""
+
+from pydantic import Field
+
+from ...domain.model import OrganizationId, OrgRole, PersonId
+from ...domain.scopes import TokenScope
+from ...domain.snapshot import key_of
+from ..answers import MemberAnswer, OrganizationAnswer, PersonAnswer
+from ..call import Call
+from ..operation import Tag, operation
+from ..problems import Problem
+from ..schema import Body, Email, Identifier, JobName, Name, Page, PageQuery, page_of
+from .account import Rename
+
+_CONFLICT = frozenset({Problem.CONFLICT})
+
+
+class NewOrganization(Body):
+    name: Name
+    administrator: Identifier | None = Field(None, description="Person who becomes its first Administrator.")
+
+
+class MemberChange(Body):
+    role: OrgRole
+    job: JobName | None = Field(None, description="On every plant of the organization; at most technical-manager.")
+
+
+class NewMember(Body):
+    email: Email
+    name: Name
+    role: OrgRole = OrgRole.MEMBER
+
+
+class NewAccount(Body):
+    email: Email
+    name: Name
+    cloud_operator: bool = False
+
+
+class AccountChange(Body):
+    cloud_operator: bool
+
+
+# Organizations
+
+
+@operation("GET", "/organizations", Tag.ORGANIZATIONS, TokenScope.READ)
+def list_organizations(call: Call, query: PageQuery) -> Page[OrganizationAnswer]:
+    """The organizations that you belong to; cloud operators see all."""
+    return page_of(query, call.view.organizations(), key_of, OrganizationAnswer.of)
+
+
+@operation("GET", "/organizations/{organization}", Tag.ORGANIZATIONS, TokenScope.READ)
+def show_organization(call: Call, organization: OrganizationId) -> OrganizationAnswer:
+    """One organization."""
+    return OrganizationAnswer.of(call.view.organization(organization))
+
+
+@operation(
+    "POST",
+    "/organizations",
+    Tag.ORGANIZATIONS,
+    TokenScope.PLATFORM,
+    location="/organizations/{id}",
+    problems=_CONFLICT | {Problem.NOT_FOUND},
+)
+async def create_organization(call: Call, body: NewOrganization) -> OrganizationAnswer:
+    """Make an organization, with its default VPN service (cloud operators)."""
+    administrator = PersonId(body.administrator) if body.administrator is not None else None
+    return OrganizationAnswer.of(await call.services.organizations.create(call.actor, body.name, administrator))
+
+
+@operation(
+    "PATCH",
+    "/organizations/{organization}",
+    Tag.ORGANIZATIONS,
+    TokenScope.ACCESS,
+    resource=show_organization,
+    problems=_CONFLICT,
+)
+async def rename_organization(call: Call, organization: OrganizationId, body: Rename) -> OrganizationAnswer:
+    """Rename an organization."""
+    return OrganizationAnswer.of(await call.services.organizations.rename(call.actor, organization, body.name))
+
+
+@operation(
+    "DELETE",
+    "/organizations/{organization}",
+    Tag.ORGANIZATIONS,
+    TokenScope.PLATFORM,
+    resource=show_organization,
+    problems=_CONFLICT,
+)
+async def remove_organization(call: Call, organization: OrganizationId) -> None:
+    """Remove an organization that has no plants (cloud operators)."""
+    await call.services.organizations.remove(call.actor, organization)
+
+
+# Members
+
+
+@operation("GET", "/organizations/{organization}/members", Tag.ORGANIZATIONS, TokenScope.READ)
+def list_members(call: Call, organization: OrganizationId, query: PageQuery) -> Page[MemberAnswer]:
+    """The members, for those who manage them; others see themselves."""
+    members = call.view.members(organization)
+    return page_of(query, members, key_of, lambda member: MemberAnswer.named(call.view.snapshot, member))
+
+
+@operation("GET", "/organizations/{organization}/members/{person}", Tag.ORGANIZATIONS, TokenScope.READ)
+def show_member(call: Call, organization: OrganizationId, person: PersonId) -> MemberAnswer:
+    """One member."""
+    return MemberAnswer.named(call.view.snapshot, call.view.member(organization, person))
+
+
+@operation(
+    "PUT",
+    "/organizations/{organization}/members/{person}",
+    Tag.ORGANIZATIONS,
+    TokenScope.ACCESS,
+    resource=show_member,
+    creates=True,
+    problems=_CONFLICT,
+)
+async def set_member(call: Call, organization: OrganizationId, person: PersonId, body: MemberChange) -> MemberAnswer:
+    """Make a person a member, or change their role and organization-wide job.
+
+    Moderators cannot make or change Administrators.
+    """
+    job = body.job.job if body.job is not None else None
+    member = await call.services.organizations.set_member(call.actor, organization, person, body.role, job)
+    return MemberAnswer.named(call.view.snapshot, member)
+
+
+@operation(
+    "DELETE",
+    "/organizations/{organization}/members/{person}",
+    Tag.ORGANIZATIONS,
+    TokenScope.ACCESS,
+    resource=show_member,
+    problems=_CONFLICT,
+)
+async def remove_member(call: Call, organization: OrganizationId, person: PersonId) -> None:
+    """End a membership and all that the person has through it. You may leave by yourself."""
+    await call.services.organizations.remove_member(call.actor, organization, person)
+
+
+# Accounts
+
+
+@operation("GET", "/people", Tag.ORGANIZATIONS, TokenScope.READ)
+def list_people(call: Call, query: PageQuery) -> Page[PersonAnswer]:
+    """Yourself and the members you manage; cloud operators see all accounts."""
+    return page_of(query, call.view.people(), key_of, PersonAnswer.of)
+
+
+@operation("GET", "/people/{person}", Tag.ORGANIZATIONS, TokenScope.READ)
+def show_person(call: Call, person: PersonId) -> PersonAnswer:
+    """One account."""
+    return PersonAnswer.of(call.view.person(person))
+
+
+@operation("POST", "/people", Tag.ORGANIZATIONS, TokenScope.PLATFORM, location="/people/{id}", problems=_CONFLICT)
+async def create_account(call: Call, body: NewAccount) -> PersonAnswer:
+    """Make an account that belongs to no organization yet (cloud operators)."""
+    people = call.services.people
+    person = await people.create(call.actor, body.email, body.name, cloud_operator=body.cloud_operator)
+    return PersonAnswer.of(person)
+
+
+@operation(
+    "POST",
+    "/organizations/{organization}/people",
+    Tag.ORGANIZATIONS,
+    TokenScope.ACCESS,
+    location="/people/{id}",
+    resource=show_organization,
+    problems=_CONFLICT,
+)
+async def create_member(call: Call, organization: OrganizationId, body: NewMember) -> PersonAnswer:
+    """Make an account for a new member of the organization."""
+    people = call.services.people
+    person = await people.create(call.actor, body.email, body.name, organization=organization, role=body.role)
+    return PersonAnswer.of(person)
+
+
+@operation(
+    "PATCH",
+    "/people/{person}",
+    Tag.ORGANIZATIONS,
+    TokenScope.PLATFORM,
+    resource=show_person,
+    problems=_CONFLICT,
+)
+async def change_account(call: Call, person: PersonId, body: AccountChange) -> PersonAnswer:
+    """Make a person cloud operator, or no longer (cloud operators)."""
+    return PersonAnswer.of(await call.services.people.set_cloud_operator(call.actor, person, body.cloud_operator))
+
+
+@operation("DELETE", "/people/{person}", Tag.ORGANIZATIONS, TokenScope.ACCESS, resource=show_person, problems=_CONFLICT)
+async def remove_account(call: Call, person: PersonId) -> None:
+    """Delete an account with all its access, profiles and sessions.
+
+    By the person, a cloud operator, or an Administrator of the only organization that the person is in.
+    """
+    await call.services.people.delete(call.actor, person)

@@ -1,0 +1,190 @@
+"""The API over loopback, as browsers and programs call it; every answer is held against the declared operation."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from plantgate_hub.access import SnapshotAccess
+from plantgate_hub.api import PREFIX, ApiParts
+from plantgate_hub.api.openapi import document, problems_of
+from plantgate_hub.api.operation import API, Operation
+from plantgate_hub.api.problems import STATUS, TYPE_PREFIX, Problem, ProblemDetails
+from plantgate_hub.domain.clients import ClientSettings
+from plantgate_hub.domain.model import AgentId, PersonId
+from plantgate_hub.domain.pools import Pools
+from plantgate_hub.domain.scopes import TokenScope
+from plantgate_hub.identity.archive import SessionArchive
+from plantgate_hub.identity.passwords import Passwords
+from plantgate_hub.services import Context, Services
+from plantgate_hub.store import SnapshotFeed, SqlStore
+from plantgate_hub.tunnel.registry import AgentRegistry
+from plantgate_hub.web import SERVER_OPTIONS, SESSIONS, WebParts, build_web
+from plantgate_shared.secret import Secret
+from tests.api.filled import Filled
+from tests.harness.web_site import CONFIG, PORTAL
+from tests.services.conftest import Clock, quick_hash
+
+OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in API}
+DOCUMENT = document()
+ALL_SCOPES = frozenset(TokenScope)
+OWN_PAGE = {"Origin": PORTAL, "Sec-Fetch-Site": "same-origin"}
+
+
+class Tokens:
+    """Every person's name is a token of theirs with all scopes; tests add others."""
+
+    def __init__(self, people: Mapping[str, str]) -> None:
+        self.known = {name: (PersonId(id), ALL_SCOPES) for name, id in people.items()}
+
+    async def authenticate(self, token: str) -> tuple[PersonId, frozenset[TokenScope]] | None:
+        return self.known.get(token)
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def problem(self) -> Problem | None:
+        """Which problem it is; None for success."""
+        if self.status < 400:
+            return None
+        return Problem(self.json["type"].removeprefix(TYPE_PREFIX))
+
+
+@dataclass
+class ApiSite:
+    world: Filled
+    store: SqlStore
+    services: Services
+    feed: SnapshotFeed
+    clock: Clock
+    client: aiohttp.ClientSession
+    sessions: SessionArchive
+    tokens: Tokens
+    online: set[AgentId] = field(default_factory=set)
+
+    def id(self, name: str) -> str:
+        return self.world.ids.get(name) or self.world.people[name]
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        who: str = "ada",
+        *,
+        body: Any = None,
+        raw: bytes | None = None,
+        match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """One request with `who`'s token (empty: with none), checked against what its operation declares."""
+        sent = {"Host": CONFIG.portal_host, **(headers or {})}
+        if who:
+            sent.setdefault("Authorization", f"Bearer {who}")
+        if match is not None:
+            sent["If-Match"] = match
+        if body is not None:
+            raw = json.dumps(body).encode()
+        if raw is not None:
+            sent.setdefault("Content-Type", "application/json")
+        url = PREFIX + path if path.startswith("/") else path
+        async with self.client.request(method, url, data=raw, headers=sent, allow_redirects=False) as response:
+            reply = Reply(response.status, response.headers, await response.text())
+        check(find_operation(method, path), reply)
+        return reply
+
+    async def sign_in(self, name: str) -> dict[str, str]:
+        """Headers of a browser in which `name` is signed in."""
+        token = f"session-of-{name}"
+        if await self.sessions.find(token, "") is None:
+            await self.sessions.added(self.sessions.book.open(PersonId(self.world.people[name]), token, self.clock()))
+        return {"Cookie": f"__Host-plantgate={token}"}
+
+    async def revision(self) -> int:
+        return await self.store.revision()
+
+    async def etag(self, path: str, who: str = "ada") -> str:
+        reply = await self.call("GET", path, who)
+        assert reply.status == 200, reply.text
+        return reply.headers["ETag"]
+
+
+def find_operation(method: str, path: str) -> Operation | None:
+    parts = path.partition("?")[0].split("/")
+    for operation in API:
+        pattern = operation.path.split("/")
+        same = len(pattern) == len(parts) and all(
+            own == part or own.startswith("{") for own, part in zip(pattern, parts, strict=True)
+        )
+        literal = [own for own in pattern if not own.startswith("{")]
+        if operation.method == method and same and all(part in parts for part in literal):
+            return operation
+    return None
+
+
+def check(operation: Operation | None, reply: Reply) -> None:
+    """Every problem is one, and every answer is what the operation says it is."""
+    assert reply.status < 500, reply.text
+    assert "Server" not in reply.headers
+    if reply.status >= 400:
+        assert reply.headers["Content-Type"] == "application/problem+json", reply.headers
+        details = ProblemDetails.model_validate_json(reply.text)
+        assert details.status == reply.status
+        assert details.type.startswith(TYPE_PREFIX)
+        if operation is not None:
+            declared = {STATUS[problem] for problem in problems_of(operation)}
+            assert reply.status in declared, (operation.name, reply.text)
+    elif operation is not None:
+        responses = DOCUMENT["paths"][operation.path][operation.method.lower()]["responses"]
+        assert str(reply.status) in responses, (operation.name, reply.status)
+        if reply.status in (204, 304):
+            assert reply.text == ""
+        elif operation.answer is not None:
+            assert reply.headers["Content-Type"] == "application/json", reply.headers
+            operation.answer.model_validate_json(reply.text)
+            assert ("ETag" in reply.headers) == operation.has_etag
+
+
+@asynccontextmanager
+async def api_site(store: SqlStore, world: Filled, clock: Clock) -> AsyncIterator[ApiSite]:
+    services = Services(Context(store, Pools(), clock, quick_hash))
+    passwords, tokens, online = Passwords(), Tokens(world.people), set[AgentId]()
+
+    async def settings() -> ClientSettings:
+        return ClientSettings("hub's key", "vpn.example.com:51820", await store.ipv6_prefix(), Pools(), 1380)
+
+    async with SnapshotFeed(store, now=clock).running() as feed:
+        registry = AgentRegistry()
+        parts = WebParts(
+            CONFIG,
+            SnapshotAccess(feed, lambda: registry.online),
+            store.credentials,
+            store.sessions,
+            registry,
+            store,
+            passwords,
+            Secret(b"b" * 32),
+            now=clock,
+            api=ApiParts(services, feed, lambda: online, settings, tokens),
+        )
+        app = build_web(parts)
+        runner = web.AppRunner(app, shutdown_timeout=1.0, **SERVER_OPTIONS)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        async with aiohttp.ClientSession(f"http://{host}:{port}", cookie_jar=aiohttp.DummyCookieJar()) as client:
+            yield ApiSite(world, store, services, feed, clock, client, app[SESSIONS], tokens, online)
+        await runner.cleanup()
+    passwords.close()
