@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from plantgate_hub.access import SnapshotAccess
 from plantgate_hub.api import PREFIX, ApiParts
@@ -70,6 +71,7 @@ class ApiSite:
     services: Services
     feed: SnapshotFeed
     clock: Clock
+    url: str
     client: aiohttp.ClientSession
     sessions: SessionArchive
     tokens: Tokens
@@ -88,8 +90,10 @@ class ApiSite:
         raw: bytes | None = None,
         match: str | None = None,
         headers: Mapping[str, str] | None = None,
+        operation: Operation | None = None,
     ) -> Reply:
-        """One request with `who`'s token (empty: with none), checked against what its operation declares."""
+        """One request with `who`'s token (empty: with none), checked against what its operation declares; `path` is
+        sent as it is, and `operation` is found by it where none is given."""
         sent = {"Host": CONFIG.portal_host, **(headers or {})}
         if who:
             sent.setdefault("Authorization", f"Bearer {who}")
@@ -99,10 +103,10 @@ class ApiSite:
             raw = json.dumps(body).encode()
         if raw is not None:
             sent.setdefault("Content-Type", "application/json")
-        url = PREFIX + path if path.startswith("/") else path
+        url = URL(f"{self.url}{PREFIX}{path}", encoded=True)
         async with self.client.request(method, url, data=raw, headers=sent, allow_redirects=False) as response:
             reply = Reply(response.status, response.headers, await response.text())
-        check(find_operation(method, path), reply)
+        check(operation or find_operation(method, path), reply)
         return reply
 
     async def sign_in(self, name: str) -> dict[str, str]:
@@ -184,7 +188,8 @@ async def api_site(store: SqlStore, world: Filled, clock: Clock) -> AsyncIterato
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host, port = runner.addresses[0][:2]
-        async with aiohttp.ClientSession(f"http://{host}:{port}", cookie_jar=aiohttp.DummyCookieJar()) as client:
-            yield ApiSite(world, store, services, feed, clock, client, app[SESSIONS], tokens, online)
+        url = f"http://{host}:{port}"
+        async with aiohttp.ClientSession(url, cookie_jar=aiohttp.DummyCookieJar()) as client:
+            yield ApiSite(world, store, services, feed, clock, url, client, app[SESSIONS], tokens, online)
         await runner.cleanup()
     passwords.close()
