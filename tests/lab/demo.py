@@ -9,9 +9,11 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
+from typing import Any
 
 from plantgate_shared.errors import PlantgateError
 from tests.eventually import eventually
@@ -167,22 +169,7 @@ class Demo:
 
     async def revocation(self) -> None:
         self.report.section("Access revoked while in use")
-        url = f"http://{INVERTER}/download?size=4000000000"
-        async with (
-            self.technician.download(url) as download,
-            self.technician.udp_stream(INVERTER) as stream,
-        ):
-            await eventually(lambda: download.received > 1_000_000 and stream.count > 10)
-            await self.world.revoke("tina", "north")
-            revoked = time.monotonic()
-            await eventually(lambda: time.monotonic() > max(download.last, stream.last, revoked) + QUIET, RECOVERY)
-            got, sent = download.last - revoked, stream.last - revoked
-            self.report.add("a running download ends", got <= SOON, f"last byte after {seconds(max(got, 0), SOON)}")
-            self.report.add(
-                "a UDP stream from the device to the person ends",
-                sent <= SOON,
-                f"last datagram after {seconds(max(sent, 0), SOON)}",
-            )
+        await self._streams_end(lambda: self.world.revoke("tina", "north"))
         # south has no rival left: the range turns to it, by the person's own permissions
         await self.report.measure(
             "the other plant, still granted, takes the range", lambda: self._reaches("south"), SOON
@@ -190,6 +177,65 @@ class Demo:
         await self.world.grant("tina", "north")
         await self.world.prefer("tina", "north")
         await self.report.measure("granted again: north is back", lambda: self._reaches("north"), SOON)
+
+    async def _streams_end(self, stop: Callable[[], Awaitable[object]]) -> None:
+        """A running download and a UDP stream end within a second of what `stop` does."""
+        url = f"http://{INVERTER}/download?size=4000000000"
+        async with (
+            self.technician.download(url) as download,
+            self.technician.udp_stream(INVERTER) as stream,
+        ):
+            await eventually(lambda: download.received > 1_000_000 and stream.count > 10)
+            await stop()
+            stopped = time.monotonic()
+            await eventually(lambda: time.monotonic() > max(download.last, stream.last, stopped) + QUIET, RECOVERY)
+            got, sent = download.last - stopped, stream.last - stopped
+            self.report.add("a running download ends", got <= SOON, f"last byte after {seconds(max(got, 0), SOON)}")
+            self.report.add(
+                "a UDP stream from the device to the person ends",
+                sent <= SOON,
+                f"last datagram after {seconds(max(sent, 0), SOON)}",
+            )
+
+    async def hold(self) -> None:
+        """The plant's owner ends all access with one call; people keep their jobs, and the plant its range."""
+        self.report.section("The owner ends all access")
+        await self._streams_end(lambda: self.world.admin("access", "end", "north", "--reason", "smoke"))
+        route = (await self._routes())["north"]
+        self.report.add("the route says why", "hold" in route["reason"], route["reason"])
+        self.report.add("the range does not turn to the other plant", await self._nothing_answers())
+        await self.world.admin("access", "restore", "north")
+        await self.report.measure("given free again: north is back", lambda: self._reaches("north"), SOON)
+
+    async def time_box(self) -> None:
+        """A grant begins and ends on time; nobody does anything at either moment."""
+        self.report.section("Access for a limited time")
+        await self.world.revoke("tina", "north")
+        await self._reaches("south")
+        await self.world.admin("service", "unassign", "Default", "south", "--confirm")
+        await eventually(self._nothing_answers, RECOVERY)
+        begins = time.time() + 3.0
+        ends = begins + 6.0
+        period = [text for option, at in (("--starts", begins), ("--ends", ends)) for text in (option, _utc(at))]
+        email = self.world.people["tina"].email
+        await self.world.admin("grant", "give", email, "north", "operator", *period)
+        nothing = await self._nothing_answers()
+        self.report.add("before it begins, the plant is not there", nothing and time.time() < begins)
+        await self._reaches("north")
+        late = time.time() - begins
+        self.report.add("it begins on time", 0 <= late <= SOON, seconds(max(late, 0), SOON))
+
+        await self._streams_end(lambda: asyncio.sleep(max(ends - time.time(), 0)))
+        await self.world.admin("service", "assign", "Default", "south")
+        await self.world.grant("tina", "north")
+        await self.world.prefer("tina", "north")
+        await self._reaches("north")
+
+    async def _nothing_answers(self) -> bool:
+        return not await answers(lambda: self.technician.device_name(INVERTER, timeout=0.5))
+
+    async def _routes(self) -> dict[str, Mapping[str, Any]]:
+        return {route["plant_name"]: route for route in (await self.world.routes("tina")).values()}
 
     async def boundary(self) -> None:
         self.report.section("Boundaries")
@@ -377,11 +423,17 @@ class Demo:
         await self._reaches(plant)
 
 
+def _utc(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat()
+
+
 STEPS: tuple[Callable[[Demo], Awaitable[None]], ...] = (
     Demo.start,
     Demo.access_appears,
     Demo.overlap,
     Demo.revocation,
+    Demo.hold,
+    Demo.time_box,
     Demo.boundary,
     Demo.proxy,
     Demo.failures,
