@@ -189,7 +189,7 @@ table ip {TABLE} {{
 	chain output {{
 		type filter hook output priority filter; policy accept;
 		oifname "{INTERFACE}" goto output_to_hub
-		{_worker_jump(rules.worker_uid)}
+		{_worker_jump(rules)}
 	}}
 	chain output_to_hub {{
 		meta l4proto icmp ct state {{ established, related }} accept
@@ -226,8 +226,13 @@ table ip6 {TABLE} {{
 """
 
 
-def _worker_jump(uid: int | None) -> str:
-    return f"meta skuid {uid} goto worker" if uid else ""
+def _worker_jump(rules: Rules) -> str:
+    """WireGuard's datagrams to the hub pass first: asking each for its socket's owner costs more than this comparison,
+    and the worker may send to the hub anyway."""
+    if not rules.worker_uid:
+        return ""
+    first = f"udp sport {rules.wireguard_port} ip daddr @hub accept"
+    return f"{first}\n\t\tmeta skuid {rules.worker_uid} goto worker"
 
 
 def _elements(items: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import event
 
 from plantgate_hub.domain.model import (
     AgentId,
@@ -34,7 +35,15 @@ from plantgate_hub.domain.model import (
     WebTarget,
 )
 from plantgate_hub.domain.snapshot import Change, Entity, Kind, Snapshot, key_of, put
-from plantgate_hub.store import Counter, PlantEvent, PlantEventKind, Presence, StoreUnavailable, open_store
+from plantgate_hub.store import (
+    ChangeBatch,
+    Counter,
+    PlantEvent,
+    PlantEventKind,
+    Presence,
+    StoreUnavailable,
+    open_store,
+)
 from plantgate_hub.store.migrate import NEWEST, configuration, current, upgrade
 from plantgate_hub.store.tables import metadata
 from plantgate_shared.errors import ConfigError, Conflict, NotFound
@@ -257,6 +266,53 @@ async def test_the_first_pin_stays(store, other):
     assert (await store.load_snapshot()).targets.get("page").pinned_sha256 == pins[0]
     with pytest.raises(NotFound):
         await store.pin_first(TargetId("nothing"), "aa")
+
+
+async def test_asking_again_without_news_costs_no_transaction_and_misses_nothing(database):
+    if not database.startswith("sqlite"):
+        pytest.skip("PostgreSQL announces")
+    node, other = await open_store(database, SEALER), await open_store(database, SEALER)
+    taken = []
+    event.listen(node.engine.sync_engine, "checkout", lambda *_: taken.append(1))
+    try:
+        await node.changes_since(0)
+        taken.clear()
+        assert await node.changes_since(0) == ChangeBatch(0)
+        assert not taken
+        for number, name in enumerate(["ada", "bob", "cem"], 1):
+            async with other.change("test") as change:
+                change.put(worlds.person(name))
+            batch = await node.changes_since(number - 1)
+            assert batch is not None
+            assert [entry.key for entry in batch.changes] == [(name,)]
+            assert await node.changes_since(number) == ChangeBatch(number)
+        async with node.change("test") as change:
+            change.put(worlds.person("dan"))
+        batch = await node.changes_since(3)
+        assert batch is not None
+        assert batch.revision == 4
+    finally:
+        await node.close()
+        await other.close()
+
+
+async def test_a_look_over_another_connection_counts_anew(database):
+    """Each connection has its own count of others' commits: the same number after a failure is not the same state."""
+    if not database.startswith("sqlite"):
+        pytest.skip("PostgreSQL announces")
+    node, other = await open_store(database, SEALER), await open_store(database, SEALER)
+    try:
+        assert await node.changes_since(0) == ChangeBatch(0)
+        assert node._file is not None
+        node._file.close()
+        async with other.change("test") as change:
+            change.put(worlds.person("ada"))
+        batch = await node.changes_since(0)
+        assert batch is not None
+        assert batch.revision == 1
+    finally:
+        await node.close()
+        await other.close()
 
 
 async def test_a_revision_from_the_future_or_long_ago_means_load_anew(store, monkeypatch):

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, insert, select, tuple_, update
@@ -25,6 +26,7 @@ from . import tables
 from .announce import Announcements
 from .change import SqlChange
 from .engines import make_engine, parse_url, reading, translated
+from .file_version import FileVersion
 from .migrate import upgrade
 from .protocol import ChangeBatch, ChangeRecord, ChangeTransaction, EnrolmentCode, Presence
 from .rows import CODECS
@@ -68,6 +70,9 @@ class SqlStore:
         self._newest: Snapshot | None = None
         self._ipv6_prefix: ipaddress.IPv6Network | None = None
         self._announcements = Announcements(engine)
+        self._file = FileVersion(Path(str(engine.url.database))) if engine.dialect.name == "sqlite" else None
+        self._seen: tuple[tuple[int, int], int] | None = None
+        """The file's version at the last look for changes, and the revision found then or later."""
         self.credentials = SqlCredentials(self)
         self.sessions = SqlSessions(self)
         self.codes = SqlCodes(self)
@@ -79,6 +84,8 @@ class SqlStore:
     async def close(self) -> None:
         await self._announcements.stop()
         await self.engine.dispose()
+        if self._file is not None:
+            self._file.close()
 
     # Reading
 
@@ -98,8 +105,14 @@ class SqlStore:
             return await _load(connection)
 
     async def changes_since(self, revision: int) -> ChangeBatch | None:
+        version = self._file.read() if self._file is not None else None
+        if version is not None and self._seen == (version, revision):
+            return ChangeBatch(revision)
         async with self.read() as connection:
-            return await _changes_since(connection, revision)
+            batch = await _changes_since(connection, revision)
+        if version is not None and batch is not None:
+            self._seen = (version, batch.revision)
+        return batch
 
     async def history(self, limit: int = 100) -> tuple[ChangeRecord, ...]:
         table = tables.changes

@@ -15,6 +15,8 @@ from .state import AGENTS, USERS, VpnSettings
 
 TABLE = "plantgate"
 TABLE6 = "plantgate6"
+OURS = "pg-*"
+"""Matches both interfaces by one comparison, and perhaps others: what it leads to asks for the exact name."""
 REFERENCE = "plantgate_reference"
 """A dormant copy of the table, loaded for a moment to learn how this kernel and nft print it."""
 
@@ -38,12 +40,13 @@ table ip {name} {{
 
     chain outside_in {{
         type filter hook prerouting priority raw; policy accept;
-        udp dport {settings.users_port} notrack
+        udp dport {settings.users_port} notrack accept
         udp dport {settings.agents_port} @th,64,32 != {magic:#x} notrack
     }}
     chain outside_out {{
         type filter hook output priority raw; policy accept;
-        udp sport {{ {settings.users_port}, {settings.agents_port} }} notrack
+        udp sport {settings.users_port} notrack accept
+        udp sport {settings.agents_port} notrack
     }}
     chain translate {{
         type nat hook prerouting priority dstnat; policy accept;
@@ -53,8 +56,8 @@ table ip {name} {{
     }}
     chain forward {{
         type filter hook forward priority filter; policy accept;
-        iifname "{USERS}" oifname "{AGENTS}" goto to_plants
         iifname "{AGENTS}" oifname "{USERS}" goto to_people
+        iifname "{USERS}" oifname "{AGENTS}" goto to_plants
         iifname "{USERS}" goto refuse
         iifname "{AGENTS}" drop
         oifname {both} drop
@@ -76,14 +79,20 @@ table ip {name} {{
     }}
     chain input {{
         type filter hook input priority filter; policy accept;
+        iifname "{OURS}" jump input_from_tunnels
+        udp dport {probe} iifname != "lo" ct status ! dnat drop
+    }}
+    chain input_from_tunnels {{
         iifname "{USERS}" ip daddr {service} icmp type echo-request accept
         iifname "{USERS}" goto refuse
         iifname "{AGENTS}" ct state established,related meta l4proto icmp accept
         iifname "{AGENTS}" drop
-        iifname != "lo" udp dport {probe} ct status ! dnat drop
     }}
     chain output {{
         type filter hook output priority filter; policy accept;
+        oifname "{OURS}" goto output_to_tunnels
+    }}
+    chain output_to_tunnels {{
         oifname {both} meta l4proto != icmp drop
         oifname {both} icmp type echo-request ip daddr != {settings.agents_pool} drop
     }}

@@ -72,6 +72,13 @@ def test_a_worker_that_is_root_is_not_told_apart():
     assert "meta skuid 990 goto worker" in render(RULES)
 
 
+def test_only_the_hub_is_reached_without_asking_for_the_socket_s_owner():
+    lines = [line.strip() for line in render(RULES).splitlines()]
+    before = lines[: lines.index("meta skuid 990 goto worker")]
+    accepted = [line for line in before[before.index("chain output {") :] if line.endswith("accept")]
+    assert accepted == ["udp sport 51822 ip daddr @hub accept"]
+
+
 def test_nothing_reachable_is_still_a_table():
     text = render(replace(RULES, subnets=(), lans=frozenset(), targets=frozenset(), hub=frozenset()))
     assert "elements = {  }" not in text
