@@ -67,7 +67,7 @@ def show(value: Any, as_json: bool) -> None:
             print(f"{key}:\n{text}" if "\n" in text else f"{key}: {text}")
 
 
-_MOMENTS = frozenset({"expires", "starts", "ends", "last_seen", "at"})
+_MOMENTS = frozenset({"created", "expires", "starts", "ends", "last_seen", "last_used", "at"})
 """Keys whose numbers are seconds since the epoch."""
 _NAMED = {"plant_name": "plant", "email": "person"}
 """In a table a name stands for the id; keys of cryptography say nothing there. JSON has them all."""

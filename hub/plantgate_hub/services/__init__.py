@@ -8,11 +8,14 @@ from .agents import Agents, NewCode
 from .context import CONSOLE, HUB, Actor, Context, acting
 from .cooperations import Cooperations
 from .grants import Grants
+from .invitations import Invitations, NewInvitation
 from .organizations import Organizations
 from .passwords import generate_password
 from .people import People, TotpEnrolment, find_person
 from .plants import Plants
 from .profiles import Profiles, RotatedProfile, Routes
+from .recovery import Recovery
+from .tokens import NewToken, Tokens
 from .vpn import VpnServices
 
 
@@ -23,6 +26,9 @@ class Services:
         self.context = context
         self.people = People(context)
         self.organizations = Organizations(context)
+        self.invitations = Invitations(context)
+        self.recovery = Recovery(context)
+        self.tokens = Tokens(context)
         self.plants = Plants(context)
         self.grants = Grants(context)
         self.cooperations = Cooperations(context)
@@ -40,14 +46,19 @@ __all__ = [
     "Context",
     "Cooperations",
     "Grants",
+    "Invitations",
     "NewCode",
+    "NewInvitation",
+    "NewToken",
     "Organizations",
     "People",
     "Plants",
     "Profiles",
+    "Recovery",
     "RotatedProfile",
     "Routes",
     "Services",
+    "Tokens",
     "TotpEnrolment",
     "VpnServices",
     "acting",
