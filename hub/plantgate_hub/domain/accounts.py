@@ -16,6 +16,8 @@ INVITATION_SECONDS = 7 * DAY
 MAX_INVITATION_SECONDS = 30 * DAY
 RESET_SECONDS = 30 * 60.0
 """How long a link for a new password holds."""
+TOKEN_PREFIX = "pgt_"  # noqa: S105
+"""What API tokens begin with, so that scanners for leaked secrets find them."""
 MAX_TOKEN_SECONDS = 366 * DAY
 """An API token ends after a year at the latest, leap years included."""
 

@@ -5,12 +5,12 @@ import secrets
 
 from plantgate_shared.errors import InvalidInput
 
+from ..domain.accounts import TOKEN_PREFIX
 from .passwords import WORD_ALPHABET
 
 RECOVERY_CODES = 10
 _RECOVERY_LENGTH = 10
 """Characters; 49 random bits each, and as few tries as the second factor has."""
-TOKEN_PREFIX = "pgt_"  # noqa: S105  by which scanners for leaked secrets find them
 
 
 class LinkVoid(InvalidInput):
