@@ -128,6 +128,7 @@ class Node:
             tasks.create_task(self._store_reports(), name="tunnel: reports")
             tasks.create_task(self._store_presence(), name="tunnel: presence")
             tasks.create_task(self._renew_certificate(), name="certificate")
+            tasks.create_task(self._services.context.outbox.run(), name="mail")
             tasks.create_task(self._notify.watchdog(), name="watchdog")
             # Listening comes first: beside a node that runs already, this one ends here and leaves its VPN alone.
             await stack.enter_async_context(self._listening(application, tasks))
@@ -152,6 +153,7 @@ class Node:
             self._store,
             self._passwords,
             _derived(self._keys.vault, "known browsers"),
+            self._services,
             api=ApiParts(
                 self._services,
                 self._feed,

@@ -1,6 +1,7 @@
 """The hub's configuration: every key with its default and its documentation."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -115,6 +116,36 @@ class Vpn:
             raise ValueError("mtu must be between 1280 and 9000")
 
 
+class MailSecurity(StrEnum):
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    host: str = option(
+        "", "SMTP server that takes the hub's mail. Empty: no mail is sent, and links are shown to whoever makes them."
+    )
+    port: int = option(587, "Its TCP port: 587 with starttls, 465 with tls, 25 for a relay on this host.")
+    security: MailSecurity = option(
+        MailSecurity.STARTTLS, "starttls, tls (from the first byte), or none (for a relay on this host only)."
+    )
+    user: str = option("", "Name to sign in with at the mail server. Empty: without signing in.")
+    password_file: Path | None = option(None, "File whose first line is the password of `user`.")
+    sender: str = option("", "Address that the hub's mail comes from.")
+
+    def __post_init__(self) -> None:
+        if self.host and "@" not in self.sender:
+            raise ValueError("sender must be an e-mail address where a mail host is set")
+        if bool(self.user) != (self.password_file is not None):
+            raise ValueError("user and password_file belong together; set both or neither")
+        if self.user and self.security is MailSecurity.NONE:
+            raise ValueError("with security none the password would travel in the clear; use starttls or tls")
+        if not 0 < self.port < 65536:
+            raise ValueError(f"{self.port} is not a TCP port")
+
+
 @dataclass(frozen=True, slots=True)
 class Log:
     level: str = option("info", "debug, info, warning or error.")
@@ -134,4 +165,5 @@ class HubConfig:
     keys: Keys = option(Keys, "The hub's private keys.")
     tls: Tls = option(Tls, "Certificates.")
     pools: Pools = option(Pools, "Address pools.")
+    mail: Mail = option(Mail, "Mail to people: invitations, links for a new password, news about their account.")
     log: Log = option(Log, "Logging.")

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from . import keys
 from .config import HubConfig
 from .domain.clients import ClientSettings
+from .domain.model import Scheme
+from .mail import Outbox, SmtpMailer
+from .proxy.rewrite import Place
 from .services import Context, Services
 from .store import AesSealer, SqlStore, open_store
 
@@ -38,6 +41,9 @@ async def open_services(config: HubConfig) -> AsyncIterator[Opened]:
     store = await open_store(config.database.url, AesSealer(own.vault))
     try:
         reserved = frozenset({own.wireguard_users.public, own.wireguard_agents.public})
-        yield Opened(own, store, Services(Context(store, pools, reserved_keys=reserved)))
+        portal = Place(Scheme.HTTPS.value, config.web.portal_host.lower(), config.web.public_port).origin
+        outbox = Outbox(SmtpMailer(config.mail) if config.mail.host else None)
+        context = Context(store, pools, reserved_keys=reserved, outbox=outbox, portal=portal)
+        yield Opened(own, store, Services(context))
     finally:
         await store.close()

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,17 +14,23 @@ from plantgate_shared.secret import Secret
 
 from .api import PREFIX, ApiParts, Callers, build_api
 from .config import Web
+from .domain.model import PersonId
 from .domain.snapshot import Change
 from .identity.archive import SessionArchive
 from .identity.passwords import Passwords
 from .identity.sessions import SessionBook, SessionPolicy
 from .identity.sign_in import SignIn
-from .portal.handlers import Portal, own_form
+from .portal.account import Account
+from .portal.guards import Guards, HasNews, no_news, own_form
+from .portal.handlers import Portal
+from .portal.links import Links
+from .portal.members import Members
 from .portal.pages import Pages
-from .ports import Access, CertificatePins, Clock, Credentials, SessionRecords, Streams
+from .ports import Access, CertificatePins, Clock, Credentials, SessionRecords, StoreUnavailable, Streams
 from .proxy.forward import DeviceResponse
 from .proxy.handover import HOST, Codes
 from .proxy.site import DeviceSite
+from .services import Services
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -58,6 +65,8 @@ class WebParts:
     passwords: Passwords
     browser_key: Secret
     """Signs the known-browser cookie; losing it only means that browsers are strangers once more."""
+    services: Services | None = None
+    """What the pages about accounts work with; without them there are none."""
     session_policy: SessionPolicy = SessionPolicy()
     now: Clock = time.time
     api: ApiParts | None = None
@@ -75,13 +84,19 @@ def build_web(parts: WebParts, agent_routes: list[web.RouteDef] | None = None) -
     )
     book.on_end = lambda _: site.live.recheck()
     sign_in = SignIn(parts.credentials, parts.passwords, sessions, parts.browser_key, parts.now)
-    portal = Portal(pages, parts.access, sign_in, codes, parts.streams, parts.now, site.origin_of)
+    services = parts.services
+    guards = Guards(pages, parts.access, sign_in, _news_of(services) if services else no_news)
+    portal = Portal(pages, parts.access, sign_in, guards, codes, parts.streams, parts.now, site.origin_of)
 
     app = web.Application(
         client_max_size=MAX_FORM_BYTES, middlewares=[_by_host(parts.config, site, agent_routes or [])]
     )
     app[SESSIONS] = sessions
     app.add_routes(portal.routes())
+    if services is not None:
+        app.add_routes(Account(pages, guards, sign_in, services).routes())
+        app.add_routes(Links(pages, guards, sign_in, services).routes())
+        app.add_routes(Members(pages, guards, services).routes())
     app.add_routes(agent_routes or [])
     if parts.api is not None:
         callers = Callers(sessions, parts.api, lambda request: own_form(request, pages.portal))
@@ -96,6 +111,13 @@ def host_name(header: str) -> str:
     host, colon, port = header.rpartition(":")
     name = host if colon and port.isdigit() else header
     return name.lower().removesuffix(".")
+
+
+def _news_of(services: Services) -> HasNews:
+    async def has_news(person: PersonId) -> bool:
+        return bool(await services.context.store.accounts.unseen(person))
+
+    return has_news
 
 
 def _by_host(config: Web, site: DeviceSite, agent_routes: list[web.RouteDef]) -> Any:
@@ -142,7 +164,7 @@ def _background(
 
     async def run(_app: web.Application) -> AsyncIterator[None]:
         unwatch = parts.access.watch(changed)
-        tasks = [asyncio.create_task(site.live.run()), asyncio.create_task(_tidy(sessions))]
+        tasks = [asyncio.create_task(site.live.run()), asyncio.create_task(_tidy(sessions, parts))]
         yield
         unwatch()
         for task in tasks:
@@ -153,10 +175,13 @@ def _background(
     return run
 
 
-async def _tidy(sessions: SessionArchive) -> None:
+async def _tidy(sessions: SessionArchive, parts: WebParts) -> None:
     while True:
         await asyncio.sleep(TIDY_SECONDS)
         try:
             await sessions.tidy()
+            if parts.services is not None:
+                with suppress(StoreUnavailable):
+                    await parts.services.context.store.accounts.sweep(parts.now())
         except Exception:  # the next round may do better; without any, sessions would pile up
             get_logger().exception(Event.SESSIONS_NOT_TIDIED)

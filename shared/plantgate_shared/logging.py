@@ -54,6 +54,7 @@ class Event(StrEnum):
     WORKER_STARTED = "worker.started"
     WORKER_EXITED = "worker.exited"
     REQUEST_FAILED = "request.failed"
+    MAIL_NOT_SENT = "mail.not sent"
 
 
 def configure(level: str = "info", *, json: bool | None = None) -> None:

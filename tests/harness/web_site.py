@@ -105,6 +105,9 @@ class MemoryCredentials:
         self.on_activation(person)
         return True
 
+    async def replace_totp(self, person: PersonId, secret: str, step: int) -> None:
+        self.totp[person] = TotpRecord(secret, step)
+
     async def use_totp_step(self, person: PersonId, step: int) -> bool:
         record = self.totp[person]
         if step <= record.last_step:
@@ -145,6 +148,12 @@ class MemorySessions:
         self._check()
         if id in self.records:
             self.records[id] = replace(self.records[id], two_factor_at=at)
+        return id in self.records
+
+    async def prove(self, id: str, at: float) -> bool:
+        self._check()
+        if id in self.records:
+            self.records[id] = replace(self.records[id], proved_at=at)
         return id in self.records
 
     async def end(self, id: str) -> None:

@@ -72,7 +72,9 @@ def test_from_nothing_to_a_technician_on_two_plants(shell):
     assert ada["password"] != root["password"]
     by_ada = ("--as", "ada@north.example")
     admin("person", "create", TOM, "Tom")
-    admin("member", "add", "North", TOM, *by_ada)
+    assert "invite them" in shell.refused("member", "add", "North", TOM, *by_ada)[1]
+    admin("member", "add", "North", TOM)
+    admin("member", "add", "North", TOM, "--role", "guest", *by_ada)
     for plant in ("Wind", "Solar"):
         admin("plant", "create", "North", plant, *by_ada)
         admin("subnet", "add", plant, "192.168.1.0/24", *by_ada)
@@ -227,3 +229,29 @@ def test_moments():
     for text in ("+5", "tomorrow", "+x"):
         with pytest.raises(InvalidInput):
             parse_moment(text, 0.0)
+
+
+def test_invitations_links_and_tokens(shell):
+    shell.admin("bootstrap", "root@example.com")
+    shell.admin("org", "create", "North")
+    made = shell.admin("invite", "create", "North", TOM, "--role", "moderator", "--valid-for", "1d")
+    assert (made["email"], made["role"], made["job"]) == (TOM, "moderator", None)
+    assert made["link"].startswith("https://portal.localhost/invitation?code=")
+    (listed,) = shell.admin("invite", "list", "North")
+    assert listed == {key: value for key, value in made.items() if key != "link"}
+    shell.admin("invite", "withdraw", "North", made["id"])
+    assert "no such invitation" in shell.refused("invite", "withdraw", "North", made["id"])[1]
+    assert "not a span" in shell.refused("invite", "create", "North", TOM, "--valid-for", "long")[1]
+    shell.admin("person", "create", TOM, "Tom")
+    assert shell.admin("reset-link", TOM)["link"].startswith("https://portal.localhost/reset/password?code=")
+    assert shell.refused("reset-link", TOM, "--as", "root@example.com")[0] == 65
+    token = shell.admin("token", "create", TOM, "script", "--scope", "read", "--scope", "vpn", "--as", TOM)
+    assert token["token"].startswith("pgt_")
+    assert token["scopes"] == ["read", "vpn"]
+    assert token["token"] not in str(shell.admin("token", "list", TOM))
+    shell.admin("token", "revoke", TOM, token["id"])
+    assert shell.admin("token", "list", TOM) == []
+    events = [row["event"] for row in shell.admin("account-history")]
+    assert events[:2] == ["invited", "invitation withdrawn"]
+    assert events[-2:] == ["API token made", "API token revoked"]
+    assert shell.refused("account-history", "--as", TOM)[0] == 77

@@ -3,7 +3,7 @@
 import pyotp
 import pytest
 
-from plantgate_hub.domain.model import Job, OrgRole
+from plantgate_hub.domain.model import Job, OrgRole, PersonId
 from plantgate_hub.domain.snapshot import Change, Kind
 from plantgate_hub.services import CONSOLE, generate_password
 from plantgate_hub.services.passwords import check_password, hash_password
@@ -36,7 +36,9 @@ async def test_only_cloud_operators_make_organizations(world):
 
 
 async def test_an_organization_begins_with_a_default_service_and_an_administrator(world):
-    east = await world.services.organizations.create(world.actor("root"), "East", world.id("sue"))
+    with pytest.raises(NotFound, match="invite them"):
+        await world.services.organizations.create(world.actor("root"), "East", world.id("sue"))
+    east = await world.services.organizations.create(CONSOLE, "East", world.id("sue"))
     snapshot = await world.snapshot()
     (service,) = snapshot.services_of(east.id)
     assert service.default
@@ -55,15 +57,6 @@ async def test_cloud_operators_do_not_get_into_organizations_that_have_plants(wo
     with pytest.raises(NotFound):
         await people.enrol_totp(world.actor("root"), world.id("mod"))
     assert await world.job("root") is None
-
-
-async def test_cloud_operators_name_the_first_administrator_of_an_empty_organization(world):
-    east = await world.services.organizations.create(world.actor("root"), "East")
-    await world.services.organizations.set_member(world.actor("root"), east.id, world.id("sue"), OrgRole.ADMINISTRATOR)
-    with pytest.raises(NotFound):
-        await world.services.organizations.set_member(
-            world.actor("root"), east.id, world.id("tom"), OrgRole.ADMINISTRATOR
-        )
 
 
 async def test_moderators_do_not_touch_or_make_administrators(world):
@@ -89,8 +82,9 @@ async def test_members_and_strangers_manage_nobody(world):
         await world.services.organizations.set_member(world.actor("tom"), world.north.id, world.id("sue"))
     with pytest.raises(NotFound):
         await world.services.organizations.set_member(world.actor("sam"), world.north.id, world.id("sue"))
-    with pytest.raises(NotFound):
-        await world.services.people.create(world.actor("sam"), "x@example.com", "X", organization=world.north.id)
+    for organization in (world.north.id, world.south.id):
+        with pytest.raises(Denied):
+            await world.services.people.create(world.actor("sam"), "x@example.com", "X", organization=organization)
     with pytest.raises(Denied):
         await world.services.people.create(world.actor("sam"), "x@example.com", "X")
 
@@ -119,8 +113,19 @@ async def test_leaving_takes_all_grants_along(world):
     await world.services.grants.give(world.actor("ada"), world.id("tom"), world.wind.id, Job.OPERATOR)
     await world.services.organizations.remove_member(world.actor("tom"), world.north.id, world.id("tom"))
     assert await world.job("tom") is None
-    await world.services.organizations.set_member(world.actor("ada"), world.north.id, world.id("tom"))
+    await world.services.organizations.set_member(CONSOLE, world.north.id, world.id("tom"))
     assert await world.job("tom") is None
+
+
+@pytest.mark.parametrize("who", ["sue", "nobody"])
+async def test_nobody_becomes_a_member_unasked(world, who):
+    person = world.id("sue") if who == "sue" else PersonId("nobody")
+    for name in ("ada", "mod"):
+        with pytest.raises(NotFound, match="no member of the organization"):
+            await world.services.organizations.set_member(world.actor(name), world.north.id, person)
+    with pytest.raises(Denied, match="invite"):
+        await world.services.people.create(world.actor("root"), "x@y.de", "X", organization=world.north.id)
+    assert (await world.snapshot()).person_by_email("x@y.de") is None
 
 
 async def test_a_password_is_set_by_its_person_or_the_console_and_ends_sessions(world):
@@ -173,7 +178,7 @@ async def test_deleting_a_person_ends_everything_of_theirs(world):
         await world.services.people.delete(CONSOLE, world.id("root"))
 
 
-async def test_no_administrator_deletes_a_cloud_operator_by_making_them_a_member(world):
+async def test_no_administrator_deletes_a_cloud_operator_who_is_a_member(world):
     await world.services.people.set_cloud_operator(CONSOLE, world.id("sue"), True)
     with pytest.raises(NotFound):
         await world.services.people.delete(world.actor("sam"), world.id("sue"))

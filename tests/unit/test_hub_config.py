@@ -28,6 +28,10 @@ def test_the_example_file_is_a_valid_configuration():
         ({"web": {"port": 70000}}, "70000 is not a TCP port"),
         ({"tls": {"certificate": "/x.pem"}}, "belong together"),
         ({"vpn": {"users_port": 51821}}, "must differ"),
+        ({"mail": {"host": "mail.example.com"}}, "sender must be an e-mail address"),
+        ({"mail": {"user": "hub"}}, "user and password_file belong together"),
+        ({"mail": {"user": "hub", "password_file": "/x", "security": "none"}}, "would travel in the clear"),
+        ({"mail": {"port": 0}}, "0 is not a TCP port"),
         ({"vpm": {}}, "unknown key 'vpm' (did you mean 'vpn'?)"),
     ],
 )

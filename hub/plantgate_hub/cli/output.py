@@ -72,7 +72,7 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-_MOMENTS = frozenset({"expires", "starts", "ends", "last_seen", "at", "changes_at"})
+_MOMENTS = frozenset({"created", "expires", "starts", "ends", "last_seen", "last_used", "at", "changes_at"})
 """Keys whose numbers are seconds since the epoch."""
 _NAMED = {"plant_name": "plant", "email": "person"}
 """In a table a name stands for the id; keys of cryptography say nothing there. JSON has them all."""

@@ -56,6 +56,7 @@ async def session(config: HubConfig, email: str = "") -> AsyncIterator[Session]:
         actor = _actor(snapshot, email)
         find = References(snapshot, actor, opened.services.context.now())
         yield Session(config, opened.keys, opened.store, opened.services, snapshot, actor, find)
+        await opened.services.context.outbox.flush()
 
 
 def _actor(snapshot: Snapshot, email: str) -> Actor:

@@ -8,6 +8,7 @@ sessions go on, and what was ended here stays ended: it is kept in mind until th
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import replace
 
 from plantgate_shared.errors import PlantgateError
 
@@ -64,6 +65,23 @@ class SessionArchive:
             return self.book.refresh(session, at)
         self.book.end(session.id)
         return None
+
+    async def proved(self, session: Session, at: float) -> Session | None:
+        """The person proved anew to be who signed in; None when the session has ended meanwhile."""
+        if await self._records.prove(session.id, at):
+            return self.book.prove(session, at)
+        self.book.end(session.id)
+        return None
+
+    async def of_person(self, person: PersonId) -> tuple[SessionRecord, ...]:
+        """The person's sign-ins on all nodes, oldest first; when they were used last is exact for those of this node,
+        and a minute old for others. Raises StoreUnavailable."""
+        seen, now, policy = self.book.last_seen(), self._now(), self.book.policy
+        records = [record for record in await self._records.of_person(person, now) if not record.parent]
+        current = (replace(one, last_seen=max(one.last_seen, seen.get(one.id, 0.0))) for one in records)
+        return tuple(
+            one for one in current if state_of(_session(one), one.last_seen, now, policy) is SessionState.ACTIVE
+        )
 
     async def is_recorded(self, identifier: str) -> bool:
         """Whether the store still has the session: a change that has yet to reach this node may have ended it."""
@@ -155,8 +173,21 @@ class SessionArchive:
             two_factor_at=session.two_factor_at,
             host=session.host,
             parent=session.parent,
+            proved_at=session.proved_at,
+            address=session.address,
+            browser=session.browser,
         )
 
 
 def _session(record: SessionRecord) -> Session:
-    return Session(record.id, record.person, record.created, record.two_factor_at, record.host, record.parent)
+    return Session(
+        id=record.id,
+        person=record.person,
+        created=record.created,
+        two_factor_at=record.two_factor_at,
+        host=record.host,
+        parent=record.parent,
+        proved_at=record.proved_at,
+        address=record.address,
+        browser=record.browser,
+    )

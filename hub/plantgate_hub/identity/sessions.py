@@ -28,6 +28,8 @@ class SessionPolicy:
     """Seconds after sign-in at which a session ends in any case."""
     two_factor_fresh: float = 12 * 3600.0
     """Seconds for which a passed second factor allows to *open* device pages; open ones are not bound by it."""
+    proof_fresh: float = 600.0
+    """Seconds after the password (and code) was given for which sensitive acts on the account need no new proof."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,12 @@ class Session:
     host: str = ""
     """The device host it is bound to; empty for the portal."""
     parent: str = ""
+    proved_at: float | None = None
+    """When the person last gave the password here, and the code where there is a second factor."""
+    address: str = ""
+    """Where the sign-in came from, to show to its owner."""
+    browser: str = ""
+    """What the browser calls itself (User-Agent), to show to its owner."""
 
 
 def session_id(token: str) -> str:
@@ -60,6 +68,11 @@ def two_factor_is_fresh(session: Session, now: float, policy: SessionPolicy) -> 
     return session.two_factor_at is not None and now < session.two_factor_at + policy.two_factor_fresh
 
 
+def proof_is_fresh(session: Session, now: float, policy: SessionPolicy) -> bool:
+    """Whether a sensitive act may go on, or the person has to prove anew who they are."""
+    return session.proved_at is not None and now < session.proved_at + policy.proof_fresh
+
+
 MAX_PER_PERSON = 50
 MAX_CHILDREN = 500
 """Device sessions under one sign-in; the oldest ends first."""
@@ -76,15 +89,15 @@ class SessionBook:
         self._children: dict[str, OrderedDict[str, None]] = {}
         self._by_person: dict[PersonId, OrderedDict[str, None]] = {}
 
-    def open(self, person: PersonId, token: str, now: float) -> Session:
-        """A new portal session, second factor not yet passed."""
-        session = Session(session_id(token), person, now)
+    def open(self, person: PersonId, token: str, now: float, address: str = "", browser: str = "") -> Session:
+        """A new portal session after the password was given, second factor not yet passed."""
+        session = Session(session_id(token), person, now, proved_at=now, address=address, browser=browser)
         self._add_portal(session, now)
         return session
 
-    def rotate(self, old: Session, token: str, now: float, two_factor_at: float) -> Session:
-        """The same sign-in under a new token once the second factor was passed: what was known of the old one is
-        worthless. Children need the second factor, so the old one has none."""
+    def rotate(self, old: Session, token: str, now: float, two_factor_at: float | None) -> Session:
+        """The same sign-in under a new token, once the second factor was passed or the password changed: what was known
+        of the old one is worthless, and its children end."""
         session = replace(old, id=session_id(token), two_factor_at=two_factor_at)
         self.end(old.id)
         self._add_portal(session, now)
@@ -97,6 +110,14 @@ class SessionBook:
         refreshed = replace(session, two_factor_at=two_factor_at)
         self._sessions[session.id] = refreshed
         return refreshed
+
+    def prove(self, session: Session, at: float) -> Session | None:
+        """The person proved anew to be who signed in; None when the session has ended meanwhile."""
+        current = self._sessions.get(session.id)
+        if current is None:
+            return None
+        self._sessions[session.id] = proved = replace(current, proved_at=at)
+        return proved
 
     def adopt(self, session: Session, last_seen: float) -> None:
         """Take up a session that another node or an earlier run made; a child's parent first."""

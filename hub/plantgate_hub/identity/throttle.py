@@ -8,6 +8,10 @@ Who shares a bucket decides who can harm whom (see `password_keys`):
 - a browser that signed in to the account before has a bucket of its own there, so strangers' guesses never slow it;
 - strangers share one bucket per account and address, and a larger one per account, which caps a guessing botnet;
 - each address has one for all accounts, against password spraying.
+
+Whoever guesses for hours can keep the buckets of *strangers* full, and so the owner out of a browser that is new. Known
+browsers go on, and a link for a new password makes the browser that follows it a known one: nobody is locked out for
+good. The second factor's bucket is reached with the right password only, so a new password frees it within minutes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,6 +40,9 @@ ACCOUNT = Limit(burst=50, interval=10.0)
 ADDRESS = Limit(burst=30, interval=10.0)
 # A code is one of a million and three are valid at a time: 1 try in 5 min is 0.09 % a day for a thief of the password.
 TOTP = Limit(burst=10, interval=300.0)
+RESET_ADDRESS = Limit(burst=10, interval=60.0)
+RESET_ACCOUNT = Limit(burst=3, interval=600.0)
+"""Letters to one account."""
 
 MAX_KEYS = 50_000
 """Bound on memory; beyond it the emptiest buckets are forgotten first."""
@@ -84,6 +91,15 @@ def password_keys(account: str, address: str, known_browser: str) -> tuple[Key, 
         Key(ACCOUNT, f"account:{account}"),
         Key(ADDRESS, f"address:{place}"),
     )
+
+
+def reset_keys(account: str, address: str) -> tuple[tuple[Key, ...], tuple[Key, ...]]:
+    """The buckets of asking for a link to set a new password: the address's, and the account's.
+
+    They are taken one after the other: whoever asks too often is told so, but not that letters to one account are held
+    back. The account's owner got those that were sent, so nobody is kept out by a stranger's asking.
+    """
+    return (Key(RESET_ADDRESS, f"reset-address:{network_of(address)}"),), (Key(RESET_ACCOUNT, f"reset:{account}"),)
 
 
 def totp_keys(person: str, known_browser: str) -> tuple[Key, ...]:

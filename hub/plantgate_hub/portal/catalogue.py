@@ -6,6 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from ..domain.model import Job, RouteReason, RouteState
+from . import account_texts
 
 
 class Language(StrEnum):
@@ -320,6 +321,7 @@ _REASONS: dict[RouteReason, tuple[str, str]] = {
     RouteReason.PURPOSE_REQUIRED: ("a reason is required", "Grund der Verbindung fehlt"),
 }
 
+TEXTS |= account_texts.TEXTS
 TEXTS |= {f"job.{job.name}": text for job, text in _JOBS.items()}
 TEXTS |= {f"state.{state.name}": text for state, text in _STATES.items()}
 TEXTS |= {f"reason.{reason.name}": text for reason, text in _REASONS.items()}

@@ -2,60 +2,27 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from urllib.parse import quote
+from collections.abc import Callable
 
 from aiohttp import web
 
 from .. import cookies
 from ..domain.model import Job, Person
 from ..domain.policy import Action
-from ..identity.browsers import LIFETIME
 from ..identity.passwords import Busy
-from ..identity.sessions import Session, two_factor_is_fresh
-from ..identity.sign_in import SignedIn, SignIn, TooManyTries, WrongCode, WrongPassword
+from ..identity.sessions import two_factor_is_fresh
+from ..identity.sign_in import SignIn, TooManyTries, WrongCode, WrongPassword
 from ..identity.totp import provisioning_uri
 from ..ports import Access, Clock, StoreUnavailable, Streams
 from ..proxy import handover
 from ..proxy.decision import Verdict, permit
 from ..proxy.problems import Problem
 from ..proxy.site import VERDICTS
-from .pages import Pages, qr_svg
+from .guards import Guards, Visitor, safe_next, see_other, with_session
+from .pages import Pages, grouped, qr_svg
 
 ISSUER = "Plantgate"
 SNAPSHOT_SECONDS = 2.0
-MAX_NEXT = 16 * 1024
-FORM_SECONDS = 10.0
-"""For a form's few hundred bytes; nobody has to be signed in to send one."""
-
-Handler = Callable[[web.Request, "Visitor"], Awaitable[web.Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """Who is signed in: the session and its person."""
-
-    session: Session
-    person: Person
-
-    @property
-    def second_factor_due(self) -> bool:
-        """The person has a second factor and has not passed it in this session yet."""
-        return self.person.totp_active and self.session.two_factor_at is None
-
-
-def safe_next(path: str) -> str:
-    """Where to go after signing in: a path on the portal, whatever somebody wrote into a link."""
-    fine = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isascii() and path.isprintable()
-    return path if fine and len(path) <= MAX_NEXT else "/"
-
-
-def own_form(request: web.Request, origin: str) -> bool:
-    """Whether a form was sent from the portal's own page: browsers say so in Sec-Fetch-Site or Origin."""
-    site = request.headers.get("Sec-Fetch-Site", "")
-    sent_from = request.headers.get("Origin", "").lower()
-    return site in ("", "same-origin") and (sent_from == origin or (site == "same-origin" and not sent_from))
 
 
 class Portal:
@@ -66,6 +33,7 @@ class Portal:
         pages: Pages,
         access: Access,
         sign_in: SignIn,
+        guards: Guards,
         codes: handover.Codes,
         streams: Streams,
         now: Clock,
@@ -74,6 +42,7 @@ class Portal:
         self._pages = pages
         self._access = access
         self._sign_in = sign_in
+        self._guards = guards
         self._sessions = sign_in.sessions
         self._codes = codes
         self._streams = streams
@@ -82,65 +51,24 @@ class Portal:
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.get("/", self._signed_in(self.home)),
+            web.get("/", self._guards.signed_in(self.home)),
             web.get("/sign-in", self.sign_in_page),
-            web.post("/sign-in", self._form(self.sign_in)),
-            web.get("/two-factor", self._signed_in(self.two_factor_page, second_factor=False)),
-            web.post("/two-factor", self._form(self._signed_in(self.two_factor, second_factor=False))),
-            web.get("/two-factor/set-up", self._signed_in(self.set_up_page)),
-            web.post("/two-factor/set-up", self._form(self._signed_in(self.set_up))),
-            web.get("/open", self._signed_in(self.open_device)),
-            web.post("/sign-out", self._form(self.sign_out)),
+            web.post("/sign-in", self._guards.form(self.sign_in)),
+            web.get("/two-factor", self._guards.signed_in(self.two_factor_page, second_factor=False)),
+            web.post("/two-factor", self._guards.form(self._guards.signed_in(self.two_factor, second_factor=False))),
+            web.get("/two-factor/set-up", self._guards.signed_in(self.set_up_page)),
+            web.post("/two-factor/set-up", self._guards.form(self._guards.signed_in(self.set_up))),
+            web.get("/open", self._guards.signed_in(self.open_device)),
+            web.post("/sign-out", self._guards.form(self.sign_out)),
             web.get(self._pages.style_path, self.style),
             web.get("/static/icon.svg", self.icon),
         ]
 
-    # Who asks
-
-    async def _visitor(self, request: web.Request) -> Visitor | None:
-        token = cookies.single(request.headers.getall("Cookie", []), cookies.PORTAL)
-        session = await self._sessions.find(token, "")
-        person = self._access.person(session.person) if session else None
-        return Visitor(session, person) if session and person else None
-
-    def _signed_in(
-        self, handler: Handler, second_factor: bool = True
-    ) -> Callable[[web.Request], Awaitable[web.Response]]:
-        """Requires a session, and the second factor of those who have one; others are sent there and come back."""
-
-        async def guarded(request: web.Request) -> web.Response:
-            visitor = await self._visitor(request)
-            here = request.raw_path if request.method == "GET" else "/"
-            if visitor is None:
-                return _see_other("/sign-in", here)
-            if second_factor and visitor.second_factor_due:
-                return _see_other("/two-factor", here)
-            return await handler(request, visitor)
-
-        return guarded
-
-    def _form(
-        self, handler: Callable[[web.Request], Awaitable[web.Response]]
-    ) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def checked(request: web.Request) -> web.Response:
-            if not own_form(request, self._pages.portal):
-                return self._pages.portal_problem(request, Problem.FOREIGN_REQUEST, None)
-            try:
-                async with asyncio.timeout(FORM_SECONDS):
-                    await request.post()  # kept for the handler
-            except TimeoutError:
-                late = web.Response(status=408, text="The form did not arrive in time.\n")
-                late.force_close()
-                return late
-            return await handler(request)
-
-        return checked
-
     # Signing in
 
     async def sign_in_page(self, request: web.Request) -> web.Response:
-        if await self._visitor(request) is not None:
-            return _see_other(safe_next(request.query.get("next", "/")))
+        if await self._guards.visitor(request) is not None:
+            return see_other(safe_next(request.query.get("next", "/")))
         notice = "sign-in.signed-out" if "signed-out" in request.query else ""
         return self._sign_in_form(request, safe_next(request.query.get("next", "/")), notice=notice)
 
@@ -151,14 +79,19 @@ class Portal:
         sent = request.headers.getall("Cookie", [])
         browser, old = cookies.single(sent, cookies.KNOWN_BROWSER), cookies.single(sent, cookies.PORTAL)
         try:
-            signed_in = await self._sign_in.with_password(email, password, request.remote or "", browser, old)
+            signed_in = await self._sign_in.with_password(
+                email, password, request.remote or "", browser, old, request.headers.get("User-Agent", "")
+            )
         except WrongPassword:
             return self._sign_in_form(request, following, email, error="sign-in.wrong", status=403)
         except TooManyTries as error:
             return self._sign_in_form(request, following, email, error="throttled", seconds=error.seconds, status=429)
         except (Busy, StoreUnavailable):
             return self._sign_in_form(request, following, email, error="sign-in.busy", status=503)
-        return _with_session(_see_other(following), signed_in)
+        person = self._access.person(signed_in.session.person)
+        if person is None or person.totp_active:  # the second factor comes first
+            return with_session(see_other(following), signed_in)
+        return with_session(await self._guards.land(person, following), signed_in)
 
     def _sign_in_form(
         self,
@@ -185,10 +118,10 @@ class Portal:
         )
 
     async def sign_out(self, request: web.Request) -> web.Response:
-        visitor = await self._visitor(request)
+        visitor = await self._guards.visitor(request)
         if visitor is not None:
             await self._sessions.end(visitor.session.id)
-        response = _see_other("/sign-in?signed-out")
+        response = see_other("/sign-in?signed-out")
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
         response.headers.add("Set-Cookie", cookies.render(cookies.PORTAL, "", 0))
         return response
@@ -197,7 +130,7 @@ class Portal:
 
     async def two_factor_page(self, request: web.Request, visitor: Visitor) -> web.Response:
         if not visitor.person.totp_active:
-            return _see_other("/two-factor/set-up", safe_next(request.query.get("next", "/")))
+            return see_other("/two-factor/set-up", safe_next(request.query.get("next", "/")))
         return self._two_factor_form(request, safe_next(request.query.get("next", "/")))
 
     async def two_factor(self, request: web.Request, visitor: Visitor) -> web.Response:
@@ -214,7 +147,7 @@ class Portal:
             return self._two_factor_form(request, following, "throttled", error.seconds, status=429)
         except StoreUnavailable:
             return self._two_factor_form(request, following, "sign-in.busy", status=503)
-        return _with_session(_see_other(following), signed_in)
+        return with_session(await self._guards.land(visitor.person, following), signed_in)
 
     def _two_factor_form(
         self, request: web.Request, following: str, error: str = "", seconds: int = 0, status: int = 200
@@ -224,14 +157,14 @@ class Portal:
     async def set_up_page(self, request: web.Request, visitor: Visitor) -> web.Response:
         following = safe_next(request.query.get("next", "/"))
         return (
-            self._set_up_form(request, visitor, following) if not visitor.person.totp_active else _see_other(following)
+            self._set_up_form(request, visitor, following) if not visitor.person.totp_active else see_other(following)
         )
 
     async def set_up(self, request: web.Request, visitor: Visitor) -> web.Response:
         form = await request.post()
         following = safe_next(str(form.get("next", "/")))
         if visitor.person.totp_active:
-            return _see_other(following)
+            return see_other(following)
         try:
             signed_in = await self._sign_in.confirm_totp(visitor.session, str(form.get("code", "")))
         except WrongCode:
@@ -241,7 +174,7 @@ class Portal:
         except StoreUnavailable:
             return self._set_up_form(request, visitor, following, "sign-in.busy", status=503)
         await self._snapshot_knows(visitor.person)
-        return _with_session(_see_other(following), signed_in)
+        return with_session(see_other(following), signed_in)
 
     async def _snapshot_knows(self, person: Person) -> None:
         """Wait a moment until the snapshot has the second factor, so that the next page does not say it is missing."""
@@ -274,7 +207,7 @@ class Portal:
             following=following,
             error=error,
             seconds=seconds,
-            secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
+            secret=grouped(secret),
             qr=qr_svg(provisioning_uri(secret, visitor.person.email, ISSUER)),
         )
 
@@ -307,14 +240,14 @@ class Portal:
         destination = self._access.destination(asked_for.host)
         verdict = permit(self._access, visitor.person, session, destination, now)
         if verdict is Verdict.ALLOWED and not two_factor_is_fresh(session, now, self._sessions.book.policy):
-            return _see_other("/two-factor", request.raw_path)
+            return see_other("/two-factor", request.raw_path)
         if verdict is not Verdict.ALLOWED:
             known = destination if verdict is not Verdict.NOT_AVAILABLE else None
             return self._pages.portal_problem(request, VERDICTS[verdict], known)
         code = secrets.token_urlsafe(32)
         self._codes.mint(code, asked_for, session.id, now)
         back = f"{handover.CALLBACK_PATH}?attempt={asked_for.attempt}&code={code}"
-        response = _see_other(self._device_origin(asked_for.host) + back)
+        response = see_other(self._device_origin(asked_for.host) + back)
         response.headers["Referrer-Policy"] = "no-referrer"
         return response
 
@@ -336,18 +269,3 @@ def _wanted_host(following: str) -> str:
         return ""
     host = following.removeprefix("/open?host=").partition("&")[0]
     return host if handover.HOST.fullmatch(host) else ""
-
-
-def _see_other(path: str, following: str = "") -> web.Response:
-    if following and following != "/":
-        path += f"?next={quote(following, safe='')}"
-    return web.Response(status=303, headers={"Location": path, "Cache-Control": "no-store"})
-
-
-def _with_session(response: web.Response, signed_in: SignedIn) -> web.Response:
-    if signed_in.token:
-        response.headers.add("Set-Cookie", cookies.render(cookies.PORTAL, signed_in.token))
-    if signed_in.browser:
-        value = cookies.render(cookies.KNOWN_BROWSER, signed_in.browser, LIFETIME)
-        response.headers.add("Set-Cookie", value)
-    return response

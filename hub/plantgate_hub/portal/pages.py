@@ -118,6 +118,11 @@ def _respond(html: str, status: int, policy: str) -> web.Response:
     return web.Response(status=status, text=html, content_type="text/html", headers=headers)
 
 
+def grouped(secret: str) -> str:
+    """A secret in groups of four, as it is easier to copy by hand."""
+    return " ".join(secret[at : at + 4] for at in range(0, len(secret), 4))
+
+
 def qr_svg(text: str) -> str:
     """A QR code as inline SVG, dark on light whatever the colour scheme, so that every camera reads it."""
     import segno  # only who sets up two-factor needs it

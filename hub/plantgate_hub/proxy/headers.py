@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from .. import cookies
+from ..domain.accounts import TOKEN_PREFIX
 from ..domain.model import HostMode
 from .rewrite import Addresses, Elsewhere, map_location, map_refresh, to_device
 
@@ -47,6 +48,8 @@ def to_the_device(
             value = _own_page(lower, value, addresses, mode)
         elif lower == "cookie":
             value = cookies.without_ours(value)
+        elif lower == "authorization" and TOKEN_PREFIX in value:
+            continue  # sent here by mistake: it is for the API, and worth more than this page
         elif lower in _NOT_FOR_DEVICES:
             continue
         if value or lower not in _NOT_FOR_DEVICES:

@@ -12,12 +12,15 @@ from .context import CONSOLE, HUB, Actor, Context, Witness, acting
 from .cooperations import Cooperations
 from .grants import Grants
 from .holds import Holds
+from .invitations import Invitations, NewInvitation
 from .organizations import Organizations
 from .passwords import generate_password
 from .people import People, TotpEnrolment, find_person
 from .plants import Plants
 from .profiles import Profiles, RotatedProfile, Routes
 from .purposes import Purposes
+from .recovery import Recovery
+from .tokens import NewToken, Tokens
 from .views import View
 from .vpn import VpnServices
 
@@ -29,6 +32,9 @@ class Services:
         self.context = context
         self.people = People(context)
         self.organizations = Organizations(context)
+        self.invitations = Invitations(context)
+        self.recovery = Recovery(context)
+        self.tokens = Tokens(context)
         self.plants = Plants(context)
         self.grants = Grants(context)
         self.cooperations = Cooperations(context)
@@ -56,15 +62,20 @@ __all__ = [
     "Cooperations",
     "Grants",
     "Holds",
+    "Invitations",
     "NewCode",
+    "NewInvitation",
+    "NewToken",
     "Organizations",
     "People",
     "Plants",
     "Profiles",
     "Purposes",
+    "Recovery",
     "RotatedProfile",
     "Routes",
     "Services",
+    "Tokens",
     "TotpEnrolment",
     "View",
     "VpnServices",

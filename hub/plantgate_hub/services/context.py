@@ -17,6 +17,7 @@ from ..domain.newcomers import rank_newcomers
 from ..domain.policy import Action, Denial
 from ..domain.pools import Pools
 from ..domain.snapshot import Snapshot
+from ..mail import Outbox
 from ..store.protocol import ChangeTransaction, Store
 from .passwords import hash_password
 
@@ -66,6 +67,15 @@ class Context:
     reserved_keys: frozenset[str] = field(default=frozenset())
     """WireGuard public keys that are the hub's own."""
     witness: Witness | None = None
+    outbox: Outbox = field(default_factory=Outbox)
+    """Mail to people; by itself it sends none."""
+    portal: str = "https://portal.localhost"
+    """The portal's origin, for links."""
+
+    async def newest(self) -> Snapshot:
+        """The newest state, as a change would find it; much cheaper than to load the snapshot."""
+        async with self.store.change("") as change:
+            return change.snapshot
 
     @asynccontextmanager
     async def change(self, actor: Actor) -> AsyncIterator[ChangeTransaction]:

@@ -27,7 +27,8 @@ class Organizations:
         self._context = context
 
     async def create(self, actor: Actor, name: str, administrator: PersonId | None = None) -> Organization:
-        """A new organization with its default VPN service and, if given, its first Administrator."""
+        """A new organization with its default VPN service. The console may name its first Administrator, cloud
+        operators themselves; they invite anybody else."""
         async with self._context.change(actor) as change:
             snapshot = change.snapshot
             self._context.platform(snapshot, actor)
@@ -38,6 +39,8 @@ class Organizations:
             change.put(organization)
             change.put(VpnService(ServiceId(new_id()), organization.id, DEFAULT_SERVICE, default=True))
             if administrator is not None:
+                if actor.person not in (None, administrator):
+                    raise _invite_instead()
                 if snapshot.people.get(administrator) is None:
                     raise NotFound("there is no such person")
                 change.put(Membership(administrator, organization.id, OrgRole.ADMINISTRATOR))
@@ -84,22 +87,18 @@ class Organizations:
         role: OrgRole = OrgRole.MEMBER,
         job: Job | None = None,
     ) -> Membership:
-        """Make the person a member, or change their role and organization-wide job."""
+        """Change a member's role and organization-wide job. Only the console makes anybody a member without asking
+        them: all others invite (`Invitations`)."""
         async with self._context.change(actor) as change:
             snapshot = change.snapshot
-            if not _first_administrator(snapshot, actor, organization, role):
-                self._context.organization(snapshot, actor, Action.MANAGE_MEMBERS, organization)
-                check_role_change(snapshot, actor, organization, person, role)
+            self._context.organization(snapshot, actor, Action.MANAGE_MEMBERS, organization)
+            check_role_change(snapshot, actor, organization, person, role)
+            current = snapshot.memberships.get(person, organization)
+            if current is None and actor.person is not None:
+                raise _invite_instead()  # the same for people whom the hub does not know
             if snapshot.people.get(person) is None:
                 raise NotFound("there is no such person")
-            if job is not None and job > ORGANIZATION_WIDE_LIMIT:
-                raise InvalidInput(
-                    "Operator cannot be granted organization-wide",
-                    hint="grant it on each plant, or make them Moderator",
-                )
-            if job is not None and role is OrgRole.GUEST:
-                raise InvalidInput("a guest has no job on all plants", hint="grant it on a plant, or make them Member")
-            current = snapshot.memberships.get(person, organization)
+            check_job(job, role)
             if current is not None and role is not OrgRole.ADMINISTRATOR:
                 _keep_an_administrator(snapshot, current)
             membership = Membership(person, organization, role, job)
@@ -131,7 +130,21 @@ def check_role_change(
         raise denied(Action.MANAGE_MEMBERS, decision.reason)
 
 
-def _first_administrator(snapshot: Snapshot, actor: Actor, organization: OrganizationId, role: OrgRole) -> bool:
+def check_job(job: Job | None, role: OrgRole) -> None:
+    """Raises InvalidInput for a job that is not granted organization-wide, or not to people of that role."""
+    if job is not None and role is OrgRole.GUEST:
+        raise InvalidInput("a guest has no job on all plants", hint="grant it on a plant, or make them Member")
+    if job is not None and job > ORGANIZATION_WIDE_LIMIT:
+        raise InvalidInput(
+            "Operator cannot be granted organization-wide", hint="grant it on each plant, or make them Moderator"
+        )
+
+
+def _invite_instead() -> NotFound:
+    return NotFound("the person is no member of the organization", hint="invite them by their e-mail address")
+
+
+def may_name_first_administrator(snapshot: Snapshot, actor: Actor, organization: OrganizationId, role: OrgRole) -> bool:
     """Cloud operators name the first Administrator of an organization, as long as it has nothing to gain access to."""
     account = snapshot.people.get(actor.person or "")
     if account is None or not account.cloud_operator or role is not OrgRole.ADMINISTRATOR:

@@ -10,7 +10,7 @@ from plantgate_shared.errors import InvalidInput
 
 MIN_LENGTH = 12
 MAX_BYTES = 1024
-_WORD_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without what looks alike
+WORD_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without what looks alike
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)  # OWASP's minimum
 
 
@@ -25,7 +25,7 @@ def check_password(password: str) -> str:
 
 def generate_password() -> str:
     """A new password of 98 random bits in four readable groups."""
-    return "-".join("".join(secrets.choice(_WORD_ALPHABET) for _ in range(5)) for _ in range(4))
+    return "-".join("".join(secrets.choice(WORD_ALPHABET) for _ in range(5)) for _ in range(4))
 
 
 async def hash_password(password: str) -> str:

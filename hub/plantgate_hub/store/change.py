@@ -13,6 +13,7 @@ from .protocol import Counter, EnrolmentCode, PlantEvent
 from .rows import CODECS
 from .sealing import Sealer
 from .side import enrolment_code, plant_event_row, sealed_mac_key, sealed_totp
+from .sql_accounts import SqlAccountChanges
 from .statements import upsert
 
 _ORDER = {kind: position for position, kind in enumerate(Kind)}
@@ -27,6 +28,7 @@ class SqlChange:
         self._sealer = sealer
         self._changes: dict[tuple[Kind, Key], Change] = {}
         self._pending: list[Change] = []
+        self.accounts = SqlAccountChanges(connection, sealer)
 
     @property
     def snapshot(self) -> Snapshot:

@@ -11,6 +11,7 @@ from plantgate_shared.errors import PlantgateError
 
 from ..domain.model import AgentId, PersonId, PlantId, TargetId
 from ..domain.snapshot import Change, Entity, Kind, Snapshot
+from .accounts import AccountChanges, Accounts
 
 
 class StoreUnavailable(PlantgateError):
@@ -118,6 +119,12 @@ class SessionRecord:
     """The device host it is bound to; empty for the portal."""
     parent: str = ""
     """The portal session it came from, with which it ends."""
+    proved_at: float | None = None
+    """When the person last gave the password (and code) here."""
+    address: str = ""
+    """Where the sign-in came from."""
+    browser: str = ""
+    """What the browser calls itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +157,9 @@ class ChangeTransaction(Protocol):
     @property
     def snapshot(self) -> Snapshot:
         """The newest state, this transaction's own changes included."""
+
+    @property
+    def accounts(self) -> AccountChanges: ...
 
     def put(self, entity: Entity) -> None: ...
 
@@ -204,6 +214,9 @@ class Credentials(Protocol):
     async def activate_totp(self, person: PersonId, secret: str, step: int) -> bool:
         """Store a confirmed secret whose code of `step` was just used; false when one is active already."""
 
+    async def replace_totp(self, person: PersonId, secret: str, step: int) -> None:
+        """The same in place of an active one, which is worth nothing from then on."""
+
     async def use_totp_step(self, person: PersonId, step: int) -> bool:
         """Remember `step` as used, atomically; false when it or a later one was used before."""
 
@@ -218,6 +231,9 @@ class Sessions(Protocol):
         """Move `last_seen` forward; false when there is no such session."""
 
     async def pass_two_factor(self, id: str, at: float) -> bool: ...
+
+    async def prove(self, id: str, at: float) -> bool:
+        """The person proved anew to be who signed in; false when there is no such session."""
 
     async def end(self, id: str) -> None:
         """End it and its children; nodes hear of it like of any change."""
@@ -260,6 +276,9 @@ class Store(Protocol):
 
     @property
     def plant_events(self) -> PlantEvents: ...
+
+    @property
+    def accounts(self) -> Accounts: ...
 
     async def revision(self) -> int: ...
 

@@ -1,11 +1,12 @@
 """What the store keeps beside the snapshot: credentials, sessions, one-time codes, the plants' record."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.engine import CursorResult
 
+from ..domain.accounts import AccountEvent, AccountRecord
 from ..domain.model import PersonId, PlantId
 from . import tables
 from .engines import translated
@@ -103,7 +104,17 @@ class SqlCredentials(_Side):
                 return False
             change.put(replace(account, totp_active=True))
             await change.set_totp(person, secret, step)
+            await change.accounts.record(self._second_factor_set_up(person))
             return True
+
+    async def replace_totp(self, person: PersonId, secret: str, step: int) -> None:
+        async with self._store.change(person) as change:
+            await change.set_totp(person, secret, step)
+            await change.accounts.record(self._second_factor_set_up(person))
+
+    def _second_factor_set_up(self, person: PersonId) -> AccountRecord:
+        event = AccountEvent.SECOND_FACTOR_SET_UP
+        return AccountRecord(new_id(), self._store.now(), f"person {person}", event, person)
 
     async def use_totp_step(self, person: PersonId, step: int) -> bool:
         table = tables.credentials
@@ -112,7 +123,7 @@ class SqlCredentials(_Side):
         return result.rowcount == 1
 
 
-_SESSION_FIELDS = ("id", "person", "created", "last_seen", "expires", "two_factor_at", "host", "parent")
+_SESSION_FIELDS = tuple(field.name for field in fields(SessionRecord))
 
 
 def _session(row: Row[Any]) -> SessionRecord:
@@ -142,6 +153,11 @@ class SqlSessions(_Side):
     async def pass_two_factor(self, id: str, at: float) -> bool:
         table = tables.sessions
         (result,) = await self._write(update(table).where(table.c.id == id).values(two_factor_at=at))
+        return result.rowcount == 1
+
+    async def prove(self, id: str, at: float) -> bool:
+        table = tables.sessions
+        (result,) = await self._write(update(table).where(table.c.id == id).values(proved_at=at))
         return result.rowcount == 1
 
     async def end(self, id: str) -> None:

@@ -32,6 +32,7 @@ from .protocol import ChangeBatch, ChangeRecord, ChangeTransaction, EnrolmentCod
 from .rows import CODECS
 from .sealing import Sealer
 from .side import SqlCodes, SqlCredentials, SqlPlantEvents, SqlSessions, enrolment_code
+from .sql_accounts import SqlAccounts
 from .statements import insert_missing, upsert
 
 CHANGES_KEPT = 100_000
@@ -65,7 +66,7 @@ class SqlStore:
         self.engine = engine
         self._reading = reading(engine)
         self._sealer = sealer
-        self._now = now
+        self.now = now
         self._writing = asyncio.Lock()
         self._newest: Snapshot | None = None
         self._ipv6_prefix: ipaddress.IPv6Network | None = None
@@ -77,6 +78,7 @@ class SqlStore:
         self.sessions = SqlSessions(self)
         self.codes = SqlCodes(self)
         self.plant_events = SqlPlantEvents(self)
+        self.accounts = SqlAccounts(self)
 
     async def start(self) -> None:
         await self._announcements.start()
@@ -200,7 +202,7 @@ class SqlStore:
         with translated():
             await transaction.write_entities()
             await connection.execute(update(tables.revision).values(value=revision))
-            await connection.execute(insert(tables.changes), _change_rows(changes, revision, actor, self._now()))
+            await connection.execute(insert(tables.changes), _change_rows(changes, revision, actor, self.now()))
             if revision % _PRUNE_EVERY == 0:
                 await connection.execute(
                     delete(tables.changes).where(tables.changes.c.revision <= revision - CHANGES_KEPT)

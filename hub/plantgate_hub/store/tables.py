@@ -264,6 +264,9 @@ sessions = Table(
     _moment("two_factor_at", nullable=True),
     _text("host"),
     Column("parent", Text, nullable=False, index=True),
+    _moment("proved_at", nullable=True),
+    Column("address", Text, nullable=False, server_default=text("''")),
+    Column("browser", Text, nullable=False, server_default=text("''")),
 )
 one_time_codes = Table(
     "one_time_codes",
@@ -307,4 +310,50 @@ plant_events = Table(
     _text("person"),  # empty: none
     _text("name"),
     _text("detail"),
+)
+
+# Accounts
+
+invitations = Table(
+    "invitations",
+    metadata,
+    _id(),
+    _text("hash", unique=True),
+    _owned("organization", "organizations.id"),
+    _text("email"),
+    _text("role"),
+    Column("job", SmallInteger),
+    _text("inviter"),
+    _moment("created"),
+    Column("expires", Double, nullable=False, index=True),
+)
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    _owned("person", "people.id", primary_key=True),
+    _text("hash", primary_key=True),
+)
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    _id(),
+    _text("hash", unique=True),
+    _owned("person", "people.id"),
+    _text("name"),
+    _text("scopes"),  # separated by spaces
+    _moment("created"),
+    Column("expires", Double, nullable=False, index=True),
+    _moment("last_used", nullable=True),
+)
+account_history = Table(
+    "account_history",
+    metadata,
+    _id(),
+    Column("at", Double, nullable=False, index=True),
+    _text("actor"),
+    _text("event"),
+    Column("person", Text, nullable=False, index=True),  # no reference: it outlives the account
+    _text("organization"),
+    _text("detail"),
+    _flag("seen"),
 )

@@ -58,7 +58,9 @@ async def history(session: Session, limit: Annotated[int, typer.Option(min=1, ma
 async def create_organization(
     session: Session,
     name: str,
-    administrator: Annotated[str, typer.Option(metavar="EMAIL", help="Its first Administrator.")] = "",
+    administrator: Annotated[
+        str, typer.Option(metavar="EMAIL", help="Its first Administrator, who has an account.")
+    ] = "",
 ) -> Any:
     """Create an organization."""
     first = session.find.person(administrator).id if administrator else None
@@ -133,7 +135,7 @@ async def enrol_totp(session: Session, email: Email) -> Any:
 
 @command(people, "totp-remove")
 async def remove_totp(session: Session, email: Email) -> None:
-    """Remove a person's second factor; device pages are refused until there is a new one."""
+    """Reset the second factor of a person who lost it; device pages are refused until there is a new one."""
     await session.services.people.remove_totp(session.actor, session.find.person(email).id)
 
 
@@ -160,7 +162,8 @@ async def add_member(
     ),
     job: Annotated[str, typer.Option(help="Job on all its plants; at most technical-manager.")] = "",
 ) -> Any:
-    """Make a person a member, or change their role and organization-wide job."""
+    """Change a member's role and organization-wide job. The console may also make anybody a member, without asking
+    them: see `invite` for the other way."""
     return await session.services.organizations.set_member(
         session.actor,
         session.find.organization(organization).id,
