@@ -23,11 +23,13 @@ from . import keys as hub_keys
 from . import tls as hub_tls
 from .access import SnapshotAccess
 from .config import HubConfig
+from .domain.clients import ClientSettings
 from .domain.model import AgentId
 from .first_request import FirstRequestGuard
 from .identity.passwords import Passwords
 from .notify import Notify
 from .opening import Opened, open_services
+from .portal.desk import Hub
 from .store import Presence, SnapshotFeed
 from .tunnel.desired import hub_facts
 from .tunnel.endpoint import HubIdentity, TunnelEndpoint
@@ -91,6 +93,7 @@ class Node:
 
     def __init__(self, config: HubConfig, opened: Opened) -> None:
         self._config = config
+        self._opened = opened
         self._store = opened.store
         self._services = opened.services
         self._keys = opened.keys
@@ -115,7 +118,7 @@ class Node:
             stack.callback(self._passwords.close)
             await self._feed.load()
             await self._look_at_the_clock()
-            application = self._application()
+            application = self._application(await self._opened.client_settings(self._config))
             stack.callback(self._feed.on_update(lambda _update: self._endpoint.snapshot_changed()))
             stack.callback(self._registry.watch(self._agent_happened))
             probe = open_responder(self._registry.probe_key, "0.0.0.0")  # noqa: S104  nft redirects to the asked address
@@ -137,8 +140,8 @@ class Node:
             self._log.info(Event.STOPPED)
             self._endpoint.close()
 
-    def _application(self) -> web.Application:
-        access = SnapshotAccess(self._feed, lambda: self._registry.online)
+    def _application(self, client_settings: ClientSettings) -> web.Application:
+        access = SnapshotAccess(self._feed)
         hub = PinnedHub(self._config.name, self._keys.identity.public)
         enrolment = EnrolmentEndpoint(self._services.agents, hub, lambda: self._tls.certificates, time.time)
         parts = WebParts(
@@ -150,6 +153,7 @@ class Node:
             self._store,
             self._passwords,
             _derived(self._keys.vault, "known browsers"),
+            hub=Hub(self._feed, self._registry, self._services, client_settings),
         )
         return build_web(parts, [*self._endpoint.routes(), *enrolment.routes()])
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from . import keys
 from .config import HubConfig
+from .domain.clients import ClientSettings
 from .services import Context, Services
 from .store import AesSealer, SqlStore, open_store
 
@@ -15,6 +16,17 @@ class Opened:
     keys: keys.HubKeys
     store: SqlStore
     services: Services
+
+    async def client_settings(self, config: HubConfig) -> ClientSettings:
+        """What is the same in every person's WireGuard file."""
+        host = config.vpn.public_host or config.web.portal_host
+        return ClientSettings(
+            self.keys.wireguard_users.public,
+            f"{host}:{config.vpn.users_port}",
+            await self.store.ipv6_prefix(),
+            self.services.context.pools,
+            config.vpn.mtu,
+        )
 
 
 @asynccontextmanager

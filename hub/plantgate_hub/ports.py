@@ -7,7 +7,7 @@ from typing import Protocol
 
 from plantgate_shared.errors import PlantgateError
 
-from .domain.model import Device, Job, Person, PersonId, Plant, PlantId, Route, TargetId, WebTarget
+from .domain.model import Device, Person, PersonId, Plant, PlantId, TargetId, WebTarget
 from .domain.snapshot import Change
 from .store.protocol import Credentials, PasswordRecord, SessionRecord, StoreUnavailable, TotpRecord
 from .store.protocol import Sessions as SessionRecords
@@ -19,9 +19,7 @@ __all__ = [
     "Clock",
     "Credentials",
     "Destination",
-    "DevicePages",
     "PasswordRecord",
-    "PlantView",
     "SessionRecord",
     "SessionRecords",
     "StoreUnavailable",
@@ -44,25 +42,6 @@ class Destination:
     plant: Plant
 
 
-@dataclass(frozen=True, slots=True)
-class DevicePages:
-    device: Device
-    targets: tuple[WebTarget, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PlantView:
-    """One plant as its person sees it in the portal."""
-
-    plant: Plant
-    organization: str
-    job: Job
-    devices: tuple[DevicePages, ...] = ()
-    routes: tuple[Route, ...] = ()
-    """VPN routes; empty below Operator."""
-    has_gateway: bool = True
-
-
 class Access(Protocol):
     """Look-ups in the node's in-memory snapshot: no I/O, so that each request can ask."""
 
@@ -78,8 +57,6 @@ class Access(Protocol):
 
     def may_open(self, person: PersonId, plant: PlantId, now: float) -> bool:
         """Operator or Technical Manager on the plant; two-factor is checked by the proxy itself."""
-
-    def plants(self, person: PersonId, now: float) -> Sequence[PlantView]: ...
 
     def watch(self, listener: Callable[[Sequence[Change]], None]) -> Callable[[], None]:
         """Call `listener` with what changed after every change of the snapshot; returns what ends the watch."""

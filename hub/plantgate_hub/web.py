@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -17,8 +17,12 @@ from .identity.archive import SessionArchive
 from .identity.passwords import Passwords
 from .identity.sessions import SessionBook, SessionPolicy
 from .identity.sign_in import SignIn
+from .portal.desk import Desk, Hub
+from .portal.gate import Gate
 from .portal.handlers import Portal
+from .portal.live import Live
 from .portal.pages import Pages
+from .portal.site import PageGroup, page_groups
 from .ports import Access, CertificatePins, Clock, Credentials, SessionRecords, Streams
 from .proxy.forward import DeviceResponse
 from .proxy.handover import HOST, Codes
@@ -59,6 +63,8 @@ class WebParts:
     """Signs the known-browser cookie; losing it only means that browsers are strangers once more."""
     session_policy: SessionPolicy = SessionPolicy()
     now: Clock = time.time
+    hub: Hub = field(kw_only=True)
+    """What the portal's own pages show and act by."""
 
 
 def build_web(parts: WebParts, agent_routes: list[web.RouteDef] | None = None) -> web.Application:
@@ -70,18 +76,29 @@ def build_web(parts: WebParts, agent_routes: list[web.RouteDef] | None = None) -
     site = DeviceSite(
         parts.config, parts.access, sessions, codes, parts.streams, parts.pins, pages.device_problem, parts.now
     )
-    book.on_end = lambda _: site.live.recheck()
+    gate = Gate(pages, parts.access, sessions)
+    live = Live(gate, parts.hub, parts.now)
+    desk = Desk(pages, gate, parts.hub, parts.now, site.origin_of, live.version)
+
+    def ended(ids: frozenset[str]) -> None:
+        site.live.recheck()
+        live.sessions_ended(ids)
+
+    book.on_end = ended
     sign_in = SignIn(parts.credentials, parts.passwords, sessions, parts.browser_key, parts.now)
-    portal = Portal(pages, parts.access, sign_in, codes, parts.streams, parts.now, site.origin_of)
+    portal = Portal(pages, gate, parts.access, sign_in, codes, parts.now, site.origin_of)
 
     app = web.Application(
         client_max_size=MAX_FORM_BYTES, middlewares=[_by_host(parts.config, site, agent_routes or [])]
     )
     app[SESSIONS] = sessions
-    app.add_routes(portal.routes())
+    groups: list[PageGroup] = [portal, pages.assets, live, *page_groups(desk, gate)]
+    for group in groups:
+        app.add_routes(group.routes())
     app.add_routes(agent_routes or [])
     app.on_response_prepare.append(_finish_head)
     app.cleanup_ctx.append(_background(site, sessions, parts))
+    app.on_shutdown.append(live.close)
     return app
 
 

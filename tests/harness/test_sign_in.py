@@ -13,7 +13,7 @@ from plantgate_hub.domain.model import Job
 from plantgate_hub.domain.snapshot import Change, Kind
 from plantgate_hub.identity.sessions import SessionPolicy
 from plantgate_hub.identity.totp import STEP_SECONDS, code_at
-from plantgate_hub.portal import handlers
+from plantgate_hub.portal import gate
 from tests.harness.web_site import PASSWORD, PORTAL, TOTP_SECRET, Browser, Site, device_url
 
 PORTAL_HOST = urlsplit(PORTAL).netloc
@@ -301,9 +301,10 @@ async def test_signing_in_leads_nowhere_else(browser: Browser, following: str):
     assert page.url == PORTAL + "/"
 
 
-async def test_pages_carry_a_strict_policy_and_no_script(site: Site, browser: Browser):
-    await browser.sign_in("olga@example.org")
-    for url in (PORTAL + "/", device_url("no-such-thing")):
+async def test_pages_before_signing_in_carry_a_strict_policy_and_no_script(site: Site, browser: Browser):
+    pages = (PORTAL + "/sign-in", device_url("no-such-thing"))
+    await browser.sign_in("olga@example.org", code=False)
+    for url in (*pages, PORTAL + "/two-factor"):
         page = await browser.navigate(url)
         policy = page.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
@@ -321,7 +322,7 @@ async def test_german_and_english(browser: Browser):
 
 async def test_a_form_that_does_not_come_holds_no_connection(site: Site, monkeypatch: pytest.MonkeyPatch):
     """Nobody has to be signed in to begin one, so nobody may keep it waiting for ever."""
-    monkeypatch.setattr(handlers, "FORM_SECONDS", 0.2)
+    monkeypatch.setattr(gate, "FORM_SECONDS", 0.2)
     head = f"POST /sign-in HTTP/1.1\r\nHost: {PORTAL_HOST}\r\nOrigin: {PORTAL}\r\n"
     head += "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nemail="
     reader, writer = await asyncio.open_connection("127.0.0.1", site.port)

@@ -18,7 +18,7 @@ from .. import keys
 from ..config import HubConfig
 from ..domain.clients import ClientSettings
 from ..domain.snapshot import Snapshot
-from ..opening import open_services
+from ..opening import Opened, open_services
 from ..services import CONSOLE, Actor, Services, acting, generate_password
 from ..store import SqlStore
 from ..store.engines import parse_url
@@ -44,14 +44,7 @@ class Session:
     find: References
 
     async def client_settings(self) -> ClientSettings:
-        host = self.config.vpn.public_host or self.config.web.portal_host
-        return ClientSettings(
-            self.keys.wireguard_users.public,
-            f"{host}:{self.config.vpn.users_port}",
-            await self.store.ipv6_prefix(),
-            self.services.context.pools,
-            self.config.vpn.mtu,
-        )
+        return await Opened(self.keys, self.store, self.services).client_settings(self.config)
 
 
 @asynccontextmanager

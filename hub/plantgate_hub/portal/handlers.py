@@ -1,59 +1,27 @@
-"""The portal's requests: sign-in, second factor and its set-up, the home page, opening a device page, sign-out."""
+"""The portal's first requests: sign-in, second factor and its set-up, opening a device page, sign-out."""
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from urllib.parse import quote
+from collections.abc import Callable
 
 from aiohttp import web
 
 from .. import cookies
-from ..domain.model import Job, Person
+from ..domain.model import Person
 from ..identity.browsers import LIFETIME
 from ..identity.passwords import Busy
-from ..identity.sessions import Session, two_factor_is_fresh
+from ..identity.sessions import two_factor_is_fresh
 from ..identity.sign_in import SignedIn, SignIn, TooManyTries, WrongCode, WrongPassword
 from ..identity.totp import provisioning_uri
-from ..ports import Access, Clock, StoreUnavailable, Streams
+from ..ports import Access, Clock, StoreUnavailable
 from ..proxy import handover
 from ..proxy.decision import Verdict, permit
 from ..proxy.problems import Problem
+from .gate import Gate, Visitor, safe_next, see_other
 from .pages import Pages, qr_svg
 
 ISSUER = "Plantgate"
 SNAPSHOT_SECONDS = 2.0
-MAX_NEXT = 16 * 1024
-FORM_SECONDS = 10.0
-"""For a form's few hundred bytes; nobody has to be signed in to send one."""
-
-Handler = Callable[[web.Request, "Visitor"], Awaitable[web.Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """Who is signed in: the session and its person."""
-
-    session: Session
-    person: Person
-
-    @property
-    def second_factor_due(self) -> bool:
-        """The person has a second factor and has not passed it in this session yet."""
-        return self.person.totp_active and self.session.two_factor_at is None
-
-
-def safe_next(path: str) -> str:
-    """Where to go after signing in: a path on the portal, whatever somebody wrote into a link."""
-    fine = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isascii() and path.isprintable()
-    return path if fine and len(path) <= MAX_NEXT else "/"
-
-
-def own_form(request: web.Request, origin: str) -> bool:
-    """Whether a form was sent from the portal's own page: browsers say so in Sec-Fetch-Site or Origin."""
-    site = request.headers.get("Sec-Fetch-Site", "")
-    sent_from = request.headers.get("Origin", "").lower()
-    return site in ("", "same-origin") and (sent_from == origin or (site == "same-origin" and not sent_from))
 
 
 class Portal:
@@ -62,83 +30,39 @@ class Portal:
     def __init__(
         self,
         pages: Pages,
+        gate: Gate,
         access: Access,
         sign_in: SignIn,
         codes: handover.Codes,
-        streams: Streams,
         now: Clock,
         device_origin: Callable[[str], str],
     ) -> None:
         self._pages = pages
+        self._gate = gate
         self._access = access
         self._sign_in = sign_in
         self._sessions = sign_in.sessions
         self._codes = codes
-        self._streams = streams
         self._now = now
         self._device_origin = device_origin
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.get("/", self._signed_in(self.home)),
             web.get("/sign-in", self.sign_in_page),
-            web.post("/sign-in", self._form(self.sign_in)),
-            web.get("/two-factor", self._signed_in(self.two_factor_page, second_factor=False)),
-            web.post("/two-factor", self._form(self._signed_in(self.two_factor, second_factor=False))),
-            web.get("/two-factor/set-up", self._signed_in(self.set_up_page)),
-            web.post("/two-factor/set-up", self._form(self._signed_in(self.set_up))),
-            web.get("/open", self._signed_in(self.open_device)),
-            web.post("/sign-out", self._form(self.sign_out)),
-            web.get(self._pages.style_path, self.style),
-            web.get("/static/icon.svg", self.icon),
+            web.post("/sign-in", self._gate.form(self.sign_in)),
+            web.get("/two-factor", self._gate.signed_in(self.two_factor_page, second_factor=False)),
+            web.post("/two-factor", self._gate.form(self._gate.signed_in(self.two_factor, second_factor=False))),
+            web.get("/two-factor/set-up", self._gate.signed_in(self.set_up_page)),
+            web.post("/two-factor/set-up", self._gate.form(self._gate.signed_in(self.set_up))),
+            web.get("/open", self._gate.signed_in(self.open_device)),
+            web.post("/sign-out", self._gate.form(self.sign_out)),
         ]
-
-    # Who asks
-
-    async def _visitor(self, request: web.Request) -> Visitor | None:
-        token = cookies.single(request.headers.getall("Cookie", []), cookies.PORTAL)
-        session = await self._sessions.find(token, "")
-        person = self._access.person(session.person) if session else None
-        return Visitor(session, person) if session and person else None
-
-    def _signed_in(
-        self, handler: Handler, second_factor: bool = True
-    ) -> Callable[[web.Request], Awaitable[web.Response]]:
-        """Requires a session, and the second factor of those who have one; others are sent there and come back."""
-
-        async def guarded(request: web.Request) -> web.Response:
-            visitor = await self._visitor(request)
-            here = request.raw_path if request.method == "GET" else "/"
-            if visitor is None:
-                return _see_other("/sign-in", here)
-            if second_factor and visitor.second_factor_due:
-                return _see_other("/two-factor", here)
-            return await handler(request, visitor)
-
-        return guarded
-
-    def _form(
-        self, handler: Callable[[web.Request], Awaitable[web.Response]]
-    ) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def checked(request: web.Request) -> web.Response:
-            if not own_form(request, self._pages.portal):
-                return self._pages.portal_problem(request, Problem.FOREIGN_REQUEST, None)
-            try:
-                async with asyncio.timeout(FORM_SECONDS):
-                    await request.post()  # kept for the handler
-            except TimeoutError:
-                late = web.Response(status=408, text="The form did not arrive in time.\n")
-                late.force_close()
-                return late
-            return await handler(request)
-
-        return checked
 
     # Signing in
 
     async def sign_in_page(self, request: web.Request) -> web.Response:
-        if await self._visitor(request) is not None:
-            return _see_other(safe_next(request.query.get("next", "/")))
+        if await self._gate.visitor(request) is not None:
+            return see_other(safe_next(request.query.get("next", "/")))
         notice = "sign-in.signed-out" if "signed-out" in request.query else ""
         return self._sign_in_form(request, safe_next(request.query.get("next", "/")), notice=notice)
 
@@ -156,7 +80,7 @@ class Portal:
             return self._sign_in_form(request, following, email, error="throttled", seconds=error.seconds, status=429)
         except (Busy, StoreUnavailable):
             return self._sign_in_form(request, following, email, error="sign-in.busy", status=503)
-        return _with_session(_see_other(following), signed_in)
+        return _with_session(see_other(following), signed_in)
 
     def _sign_in_form(
         self,
@@ -183,10 +107,10 @@ class Portal:
         )
 
     async def sign_out(self, request: web.Request) -> web.Response:
-        visitor = await self._visitor(request)
+        visitor = await self._gate.visitor(request)
         if visitor is not None:
             await self._sessions.end(visitor.session.id)
-        response = _see_other("/sign-in?signed-out")
+        response = see_other("/sign-in?signed-out")
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
         response.headers.add("Set-Cookie", cookies.render(cookies.PORTAL, "", 0))
         return response
@@ -195,7 +119,7 @@ class Portal:
 
     async def two_factor_page(self, request: web.Request, visitor: Visitor) -> web.Response:
         if not visitor.person.totp_active:
-            return _see_other("/two-factor/set-up", safe_next(request.query.get("next", "/")))
+            return see_other("/two-factor/set-up", safe_next(request.query.get("next", "/")))
         return self._two_factor_form(request, safe_next(request.query.get("next", "/")))
 
     async def two_factor(self, request: web.Request, visitor: Visitor) -> web.Response:
@@ -212,7 +136,7 @@ class Portal:
             return self._two_factor_form(request, following, "throttled", error.seconds, status=429)
         except StoreUnavailable:
             return self._two_factor_form(request, following, "sign-in.busy", status=503)
-        return _with_session(_see_other(following), signed_in)
+        return _with_session(see_other(following), signed_in)
 
     def _two_factor_form(
         self, request: web.Request, following: str, error: str = "", seconds: int = 0, status: int = 200
@@ -222,14 +146,14 @@ class Portal:
     async def set_up_page(self, request: web.Request, visitor: Visitor) -> web.Response:
         following = safe_next(request.query.get("next", "/"))
         return (
-            self._set_up_form(request, visitor, following) if not visitor.person.totp_active else _see_other(following)
+            self._set_up_form(request, visitor, following) if not visitor.person.totp_active else see_other(following)
         )
 
     async def set_up(self, request: web.Request, visitor: Visitor) -> web.Response:
         form = await request.post()
         following = safe_next(str(form.get("next", "/")))
         if visitor.person.totp_active:
-            return _see_other(following)
+            return see_other(following)
         try:
             signed_in = await self._sign_in.confirm_totp(visitor.session, str(form.get("code", "")))
         except WrongCode:
@@ -239,7 +163,7 @@ class Portal:
         except StoreUnavailable:
             return self._set_up_form(request, visitor, following, "sign-in.busy", status=503)
         await self._snapshot_knows(visitor.person)
-        return _with_session(_see_other(following), signed_in)
+        return _with_session(see_other(following), signed_in)
 
     async def _snapshot_knows(self, person: Person) -> None:
         """Wait a moment until the snapshot has the second factor, so that the next page does not say it is missing."""
@@ -276,20 +200,7 @@ class Portal:
             qr=qr_svg(provisioning_uri(secret, visitor.person.email, ISSUER)),
         )
 
-    # Plants and devices
-
-    async def home(self, request: web.Request, visitor: Visitor) -> web.Response:
-        plants = self._access.plants(visitor.person.id, self._now())
-        return self._pages.page(
-            request,
-            "home.html",
-            person=visitor.person,
-            plants=plants,
-            opens=Job.TECHNICAL_MANAGER,
-            operator=Job.OPERATOR,
-            online=frozenset(view.plant.id for view in plants if self._streams.connected(view.plant.id)),
-            device_origin=self._device_origin,
-        )
+    # Device pages
 
     async def open_device(self, request: web.Request, visitor: Visitor) -> web.Response:
         """The portal's side of the hand-over: a code for the device host that the browser came from."""
@@ -304,7 +215,7 @@ class Portal:
         destination = self._access.destination(asked_for.host)
         verdict = permit(self._access, visitor.person, session, destination, now)
         if verdict is Verdict.ALLOWED and not two_factor_is_fresh(session, now, self._sessions.book.policy):
-            return _see_other("/two-factor", request.raw_path)
+            return see_other("/two-factor", request.raw_path)
         if verdict is Verdict.NO_TWO_FACTOR:
             return self._pages.portal_problem(request, Problem.NO_TWO_FACTOR, destination)
         if verdict is Verdict.NO_PERMISSION:
@@ -314,20 +225,9 @@ class Portal:
         code = secrets.token_urlsafe(32)
         self._codes.mint(code, asked_for, session.id, now)
         back = f"{handover.CALLBACK_PATH}?attempt={asked_for.attempt}&code={code}"
-        response = _see_other(self._device_origin(asked_for.host) + back)
+        response = see_other(self._device_origin(asked_for.host) + back)
         response.headers["Referrer-Policy"] = "no-referrer"
         return response
-
-    async def style(self, _request: web.Request) -> web.Response:
-        return _static(self._pages.style, "text/css", "immutable, max-age=31536000")
-
-    async def icon(self, _request: web.Request) -> web.Response:
-        return _static(self._pages.icon, "image/svg+xml", "max-age=86400")
-
-
-def _static(text: str, content_type: str, lifetime: str) -> web.Response:
-    headers = {"Cache-Control": f"public, {lifetime}", "X-Content-Type-Options": "nosniff"}
-    return web.Response(text=text, content_type=content_type, headers=headers)
 
 
 def _wanted_host(following: str) -> str:
@@ -336,12 +236,6 @@ def _wanted_host(following: str) -> str:
         return ""
     host = following.removeprefix("/open?host=").partition("&")[0]
     return host if handover.HOST.fullmatch(host) else ""
-
-
-def _see_other(path: str, following: str = "") -> web.Response:
-    if following and following != "/":
-        path += f"?next={quote(following, safe='')}"
-    return web.Response(status=303, headers={"Location": path, "Cache-Control": "no-store"})
 
 
 def _with_session(response: web.Response, signed_in: SignedIn) -> web.Response:
