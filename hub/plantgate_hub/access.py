@@ -1,14 +1,12 @@
 """The web part's look-ups over the node's snapshot: every answer comes from memory and from `domain.policy`."""
 
-from collections.abc import Callable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from .domain.model import AgentId, Device, Job, Person, PersonId, Plant, PlantId, Route, WebTarget
-from .domain.policy import Action, Allowed, Denial, actions_on, decide, plants_of_person
-from .domain.routes import routes_of
+from .domain.model import Person, PersonId, PlantId, WebTarget
+from .domain.policy import Action, Allowed, Denial, decide
 from .domain.snapshot import Change, Snapshot
-from .ports import Destination, DevicePages, PlantView
+from .ports import Destination
 
 
 class SnapshotSource(Protocol):
@@ -21,11 +19,10 @@ class SnapshotSource(Protocol):
 
 
 class SnapshotAccess:
-    """`ports.Access`; `online` tells the agents whose tunnel is up."""
+    """`ports.Access`."""
 
-    def __init__(self, source: SnapshotSource, online: Callable[[], AbstractSet[AgentId]]) -> None:
+    def __init__(self, source: SnapshotSource) -> None:
         self._source = source
-        self._online = online
 
     def person(self, person: PersonId) -> Person | None:
         return self._source.snapshot.people.get(person)
@@ -47,41 +44,5 @@ class SnapshotAccess:
         decision = decide(self._source.snapshot, person, Action.OPEN_DEVICE, plant, now)
         return None if isinstance(decision, Allowed) else decision.reason
 
-    def plants(self, person: PersonId, now: float) -> Sequence[PlantView]:
-        snapshot = self._source.snapshot
-        routes = routes_of(snapshot, person, self._online(), now)
-        views = [
-            _view(snapshot, plant, decision.job, routes, actions_on(snapshot, person, plant.id, now))
-            for plant, decision in plants_of_person(snapshot, person, now)
-            if decision.job is not None
-        ]
-        return sorted(views, key=lambda view: (view.organization.casefold(), view.plant.name.casefold(), view.plant.id))
-
     def watch(self, listener: Callable[[Sequence[Change]], None]) -> Callable[[], None]:
         return self._source.on_update(lambda update: listener(update.changes))
-
-
-def _view(snapshot: Snapshot, plant: Plant, job: Job, routes: tuple[Route, ...], may: frozenset[Action]) -> PlantView:
-    """What these actions show of the plant, and nothing else."""
-    organization = snapshot.organizations.get(plant.organization)
-    return PlantView(
-        plant=plant,
-        organization=organization.name if organization else "",
-        job=job,
-        devices=tuple(_devices(snapshot, plant, Action.SEE_NETWORK in may)) if Action.SEE_DEVICES in may else (),
-        routes=tuple(route for route in routes if route.plant == plant.id),
-        has_gateway=snapshot.active_agent_of(plant.id) is not None,
-        may=may,
-    )
-
-
-def _devices(snapshot: Snapshot, plant: Plant, network: bool) -> Iterator[DevicePages]:
-    for device in sorted(snapshot.devices_of(plant.id), key=lambda device: (device.name.casefold(), device.id)):
-        if network:
-            yield DevicePages(device.id, device.name, device.address, _targets(snapshot, device))
-        else:
-            yield DevicePages(device.id, device.name)
-
-
-def _targets(snapshot: Snapshot, device: Device) -> tuple[WebTarget, ...]:
-    return tuple(sorted(snapshot.targets_of(device.id), key=lambda target: (target.port, target.host)))

@@ -24,11 +24,13 @@ from . import tls as hub_tls
 from .access import SnapshotAccess
 from .api import ApiParts
 from .config import HubConfig
+from .domain.clients import ClientSettings
 from .domain.model import AgentId
 from .first_request import FirstRequestGuard
 from .identity.passwords import Passwords
 from .notify import Notify
-from .opening import Opened, client_settings, open_services
+from .opening import Opened, open_services
+from .portal.desk import Hub
 from .store import Presence, SnapshotFeed
 from .tunnel.desired import hub_facts
 from .tunnel.endpoint import HubIdentity, TunnelEndpoint
@@ -117,7 +119,7 @@ class Node:
             stack.callback(self._passwords.close)
             await self._feed.load()
             await self._look_at_the_clock()
-            application = self._application()
+            application = self._application(await self._opened.client_settings(self._config))
             stack.callback(self._feed.on_update(lambda _update: self._endpoint.snapshot_changed()))
             stack.callback(self._registry.watch(self._agent_happened))
             probe = open_responder(self._registry.probe_key, "0.0.0.0")  # noqa: S104  nft redirects to the asked address
@@ -140,8 +142,8 @@ class Node:
             self._log.info(Event.STOPPED)
             self._endpoint.close()
 
-    def _application(self) -> web.Application:
-        access = SnapshotAccess(self._feed, lambda: self._registry.online)
+    def _application(self, client_settings: ClientSettings) -> web.Application:
+        access = SnapshotAccess(self._feed)
         hub = PinnedHub(self._config.name, self._keys.identity.public)
         enrolment = EnrolmentEndpoint(self._services.agents, hub, lambda: self._tls.certificates, time.time)
         parts = WebParts(
@@ -153,12 +155,12 @@ class Node:
             self._store,
             self._passwords,
             _derived(self._keys.vault, "known browsers"),
-            self._services,
+            hub=Hub(self._feed, self._registry, self._services, client_settings),
             api=ApiParts(
                 self._services,
                 self._feed,
                 lambda: self._registry.online,
-                lambda: client_settings(self._config, self._opened),
+                lambda: self._opened.client_settings(self._config),
             ),
         )
         return build_web(parts, [*self._endpoint.routes(), *enrolment.routes()])

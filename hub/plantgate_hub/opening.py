@@ -20,17 +20,16 @@ class Opened:
     store: SqlStore
     services: Services
 
-
-async def client_settings(config: HubConfig, opened: Opened) -> ClientSettings:
-    """What is the same in every WireGuard client's file."""
-    host = config.vpn.public_host or config.web.portal_host
-    return ClientSettings(
-        opened.keys.wireguard_users.public,
-        f"{host}:{config.vpn.users_port}",
-        await opened.store.ipv6_prefix(),
-        opened.services.context.pools,
-        config.vpn.mtu,
-    )
+    async def client_settings(self, config: HubConfig) -> ClientSettings:
+        """What is the same in every person's WireGuard file."""
+        host = config.vpn.public_host or config.web.portal_host
+        return ClientSettings(
+            self.keys.wireguard_users.public,
+            f"{host}:{config.vpn.users_port}",
+            await self.store.ipv6_prefix(),
+            self.services.context.pools,
+            config.vpn.mtu,
+        )
 
 
 @asynccontextmanager

@@ -9,8 +9,8 @@ from typing import Protocol
 from plantgate_shared.errors import PlantgateError
 from plantgate_shared.protocol.control import DeviceLookedFor
 
-from .domain.model import Device, DeviceId, Job, Person, PersonId, Plant, PlantId, Route, TargetId, WebTarget
-from .domain.policy import Action, Denial
+from .domain.model import Device, Person, PersonId, Plant, PlantId, TargetId, WebTarget
+from .domain.policy import Denial
 from .domain.snapshot import Change
 from .store.protocol import Credentials, PasswordRecord, SessionRecord, StoreUnavailable, TotpRecord
 from .store.protocol import Sessions as SessionRecords
@@ -22,10 +22,8 @@ __all__ = [
     "Clock",
     "Credentials",
     "Destination",
-    "DevicePages",
     "DevicePresence",
     "PasswordRecord",
-    "PlantView",
     "SessionRecord",
     "SessionRecords",
     "StoreUnavailable",
@@ -48,31 +46,6 @@ class Destination:
     plant: Plant
 
 
-@dataclass(frozen=True, slots=True)
-class DevicePages:
-    """A device as its person sees it: without address and pages to whom only its name is shown."""
-
-    id: DeviceId
-    name: str
-    address: IPv4Address | None = None
-    targets: tuple[WebTarget, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PlantView:
-    """One plant as its person sees it in the portal."""
-
-    plant: Plant
-    organization: str
-    job: Job
-    devices: tuple[DevicePages, ...] = ()
-    routes: tuple[Route, ...] = ()
-    """VPN routes; empty below Operator."""
-    has_gateway: bool = True
-    may: frozenset[Action] = frozenset()
-    """Everything the person may do there now."""
-
-
 class Access(Protocol):
     """Look-ups in the node's in-memory snapshot: no I/O, so that each request can ask."""
 
@@ -89,8 +62,6 @@ class Access(Protocol):
     def refusal(self, person: PersonId, plant: PlantId, now: float) -> Denial | None:
         """Why the person may not open the plant's device pages; None: they may. That a second factor was passed in the
         session is checked by the proxy itself."""
-
-    def plants(self, person: PersonId, now: float) -> Sequence[PlantView]: ...
 
     def watch(self, listener: Callable[[Sequence[Change]], None]) -> Callable[[], None]:
         """Call `listener` with what changed after every change of the snapshot; returns what ends the watch."""

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -21,11 +21,14 @@ from .identity.passwords import Passwords
 from .identity.sessions import SessionBook, SessionPolicy
 from .identity.sign_in import SignIn
 from .portal.account import Account
-from .portal.guards import Guards, HasNews, no_news, own_form
+from .portal.desk import Desk, Hub
+from .portal.guards import Guards, HasNews, own_form
 from .portal.handlers import Portal
 from .portal.links import Links
+from .portal.live import Live
 from .portal.members import Members
 from .portal.pages import Pages
+from .portal.site import PageGroup, page_groups
 from .ports import Access, CertificatePins, Clock, Credentials, SessionRecords, StoreUnavailable, Streams
 from .proxy.forward import DeviceResponse
 from .proxy.handover import HOST, Codes
@@ -65,10 +68,10 @@ class WebParts:
     passwords: Passwords
     browser_key: Secret
     """Signs the known-browser cookie; losing it only means that browsers are strangers once more."""
-    services: Services | None = None
-    """What the pages about accounts work with; without them there are none."""
     session_policy: SessionPolicy = SessionPolicy()
     now: Clock = time.time
+    hub: Hub = field(kw_only=True)
+    """What the portal's own pages show and act by."""
     api: ApiParts | None = None
     """Without it the site has no REST API."""
 
@@ -82,27 +85,39 @@ def build_web(parts: WebParts, agent_routes: list[web.RouteDef] | None = None) -
     site = DeviceSite(
         parts.config, parts.access, sessions, codes, parts.streams, parts.pins, pages.device_problem, parts.now
     )
-    book.on_end = lambda _: site.live.recheck()
+    services = parts.hub.services
     sign_in = SignIn(parts.credentials, parts.passwords, sessions, parts.browser_key, parts.now)
-    services = parts.services
-    guards = Guards(pages, parts.access, sign_in, _news_of(services) if services else no_news)
-    portal = Portal(pages, parts.access, sign_in, guards, codes, parts.streams, parts.now, site.origin_of)
+    guards = Guards(pages, parts.access, sign_in, _news_of(services))
+    live = Live(guards, parts.hub, parts.now)
+    desk = Desk(pages, guards, parts.hub, parts.now, site.origin_of, live.version)
+
+    def ended(ids: frozenset[str]) -> None:
+        site.live.recheck()
+        live.sessions_ended(ids)
+
+    book.on_end = ended
+    portal = Portal(pages, parts.access, sign_in, guards, codes, parts.now, site.origin_of)
 
     app = web.Application(
         client_max_size=MAX_FORM_BYTES, middlewares=[_by_host(parts.config, site, agent_routes or [])]
     )
     app[SESSIONS] = sessions
-    app.add_routes(portal.routes())
-    if services is not None:
-        app.add_routes(Account(pages, guards, sign_in, services).routes())
-        app.add_routes(Links(pages, guards, sign_in, services).routes())
-        app.add_routes(Members(pages, guards, services).routes())
+    groups: list[PageGroup] = [
+        *(portal, pages.assets, live),
+        *page_groups(desk, guards),
+        Account(pages, guards, sign_in, services),
+        Links(pages, guards, sign_in, services),
+        Members(pages, guards, services),
+    ]
+    for group in groups:
+        app.add_routes(group.routes())
     app.add_routes(agent_routes or [])
     if parts.api is not None:
         callers = Callers(sessions, parts.api, lambda request: own_form(request, pages.portal))
         app.add_subapp(PREFIX, build_api(parts.api, callers))
     app.on_response_prepare.append(_finish_head)
     app.cleanup_ctx.append(_background(site, sessions, parts))
+    app.on_shutdown.append(live.close)
     return app
 
 
@@ -180,8 +195,7 @@ async def _tidy(sessions: SessionArchive, parts: WebParts) -> None:
         await asyncio.sleep(TIDY_SECONDS)
         try:
             await sessions.tidy()
-            if parts.services is not None:
-                with suppress(StoreUnavailable):
-                    await parts.services.context.store.accounts.sweep(parts.now())
+            with suppress(StoreUnavailable):
+                await parts.hub.services.context.store.accounts.sweep(parts.now())
         except Exception:  # the next round may do better; without any, sessions would pile up
             get_logger().exception(Event.SESSIONS_NOT_TIDIED)

@@ -36,11 +36,14 @@ from plantgate_hub.identity.passwords import Passwords
 from plantgate_hub.identity.tokens import ApiTokens
 from plantgate_hub.identity.totp import STEP_SECONDS, code_at
 from plantgate_hub.mail import Letter, Outbox
+from plantgate_hub.portal.desk import Hub
 from plantgate_hub.services import CONSOLE, Context, Services
 from plantgate_hub.store import AesSealer, SnapshotFeed, SqlStore, open_store
+from plantgate_hub.tunnel.registry import AgentRegistry
 from plantgate_hub.web import SERVER_OPTIONS, WebParts, build_web
 from plantgate_shared.secret import Secret
 from tests.harness.web_site import (
+    CLIENTS,
     CONFIG,
     PASSWORD,
     PASSWORD_HASH,
@@ -191,15 +194,15 @@ async def account_site(directory: Path, *, mails: bool = True) -> AsyncIterator[
         site = AccountSite(store, feed, services, mailer, Site(), ApiTokens(store.accounts, now))
         parts = WebParts(
             CONFIG,
-            SnapshotAccess(feed, frozenset),
+            SnapshotAccess(feed),
             store.credentials,
             store.sessions,
             streams,
             store,
             passwords,
             Secret(b"b" * 32),
-            services,
             now=now,
+            hub=Hub(feed, AgentRegistry(), services, CLIENTS),
         )
         runner = web.AppRunner(build_web(parts), shutdown_timeout=1.0, **SERVER_OPTIONS)
         await runner.setup()

@@ -301,9 +301,10 @@ async def test_signing_in_leads_nowhere_else(browser: Browser, following: str):
     assert page.url == PORTAL + "/"
 
 
-async def test_pages_carry_a_strict_policy_and_no_script(site: Site, browser: Browser):
-    await browser.sign_in("olga@example.org")
-    for url in (PORTAL + "/", device_url("no-such-thing")):
+async def test_pages_before_signing_in_carry_a_strict_policy_and_no_script(site: Site, browser: Browser):
+    pages = (PORTAL + "/sign-in", device_url("no-such-thing"))
+    await browser.sign_in("olga@example.org", code=False)
+    for url in (*pages, PORTAL + "/two-factor"):
         page = await browser.navigate(url)
         policy = page.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy

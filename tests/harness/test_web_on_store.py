@@ -33,8 +33,11 @@ from plantgate_hub.domain.model import (
     TargetId,
     WebTarget,
 )
+from plantgate_hub.domain.pools import Pools
 from plantgate_hub.domain.snapshot import key_of
 from plantgate_hub.identity.passwords import Passwords
+from plantgate_hub.portal.desk import Hub
+from plantgate_hub.services import Context, Services
 from plantgate_hub.store import AesSealer, SnapshotFeed, SqlStore, open_store
 from plantgate_hub.tunnel.registry import AgentRegistry, AgentState
 from plantgate_hub.web import SERVER_OPTIONS, WebParts, build_web
@@ -45,6 +48,7 @@ from plantgate_shared.tunnel import TunnelConnection, TunnelStream
 from tests.harness.device_certificates import device_context
 from tests.harness.memory_channel import channel_pair
 from tests.harness.web_site import (
+    CLIENTS,
     CONFIG,
     PASSWORD,
     PASSWORD_HASH,
@@ -135,13 +139,14 @@ async def world(tmp_path) -> AsyncIterator[World]:
     async with SnapshotFeed(store).running() as feed, tunnel(registry, gateway):
         parts = WebParts(
             CONFIG,
-            SnapshotAccess(feed, lambda: registry.online),
+            SnapshotAccess(feed),
             store.credentials,
             store.sessions,
             registry,
             store,
             passwords,
             Secret(b"b" * 32),
+            hub=Hub(feed, registry, Services(Context(store, Pools())), CLIENTS),
         )
         runner = web.AppRunner(build_web(parts), shutdown_timeout=1.0, **SERVER_OPTIONS)
         await runner.setup()

@@ -6,7 +6,9 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Network
+from types import SimpleNamespace
+from typing import Any, cast
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import aiohttp
@@ -17,6 +19,8 @@ from yarl import URL
 
 from plantgate_hub.access import SnapshotAccess
 from plantgate_hub.config import Web
+from plantgate_hub.domain.clients import ClientSettings
+from plantgate_hub.domain.impact import people_touched, plants_touched
 from plantgate_hub.domain.model import (
     Device,
     DeviceId,
@@ -34,13 +38,18 @@ from plantgate_hub.domain.model import (
     TargetId,
     WebTarget,
 )
+from plantgate_hub.domain.pools import Pools
 from plantgate_hub.domain.snapshot import Change, Snapshot, put, remove
 from plantgate_hub.identity.archive import SessionArchive
 from plantgate_hub.identity.passwords import Passwords
 from plantgate_hub.identity.sessions import SessionPolicy
 from plantgate_hub.identity.totp import STEP_SECONDS, code_at
+from plantgate_hub.portal.desk import Hub
 from plantgate_hub.ports import PasswordRecord, SessionRecord, StreamProblem, StreamUnavailable, TotpRecord
+from plantgate_hub.services import Context, Services
+from plantgate_hub.store import Update
 from plantgate_hub.store.protocol import StoreUnavailable
+from plantgate_hub.tunnel.registry import AgentRegistry
 from plantgate_hub.web import SERVER_OPTIONS, SESSIONS, WebParts, build_web
 from plantgate_shared.secret import Secret
 
@@ -51,15 +60,11 @@ PLANT = PlantId("plant-1")
 PORT = 8443
 CONFIG = Web(port=PORT, public_port=PORT)
 PORTAL = f"https://portal.localhost:{PORT}"
+CLIENTS = ClientSettings("hub's key", "portal.localhost:51820", IPv6Network("fd00:1:2::/48"), Pools(), 1380)
 
 
 def device_url(host: str, path: str = "/") -> str:
     return f"https://{host}.devices.localhost:{PORT}{path}"
-
-
-@dataclass(frozen=True)
-class Update:
-    changes: tuple[Change, ...]
 
 
 class Feed:
@@ -67,16 +72,17 @@ class Feed:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self._listeners: list[Callable[[object], None]] = []
+        self._listeners: list[Callable[[Update], None]] = []
 
-    def on_update(self, listener: Callable[[object], None]) -> Callable[[], None]:
+    def on_update(self, listener: Callable[[Update], None]) -> Callable[[], None]:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
     def change(self, *changes: Change) -> None:
-        self.snapshot = self.snapshot.apply(changes, self.snapshot.revision + 1)
+        before, self.snapshot = self.snapshot, self.snapshot.apply(changes, self.snapshot.revision + 1)
+        touched = people_touched(before, self.snapshot, changes), plants_touched(before, self.snapshot, changes)
         for listener in tuple(self._listeners):
-            listener(Update(changes))
+            listener(Update(before, self.snapshot, changes, *touched))
 
 
 class MemoryCredentials:
@@ -114,6 +120,15 @@ class MemoryCredentials:
             return False
         self.totp[person] = TotpRecord(record.secret, step)
         return True
+
+
+class NoAccounts:
+    """Accounts of which there is nothing to tell."""
+
+    async def unseen(self, _person: PersonId) -> tuple[()]:
+        return ()
+
+    async def sweep(self, _now: float) -> None: ...
 
 
 class MemorySessions:
@@ -410,6 +425,10 @@ class Site:
         self._servers: list[asyncio.Server] = []
         self._code_step = 0
         self.app: web.Application | None = None
+        # Nothing of the tests that use this site changes anything by the services: their store is all but missing.
+        services = Services(Context(cast(Any, SimpleNamespace(accounts=NoAccounts())), Pools(), lambda: self.time))
+        self.agents = AgentRegistry()
+        self.hub = Hub(cast(Any, self.feed), self.agents, services, CLIENTS)
 
     def code(self) -> str:
         """A code that was not used yet: time moves on by one step where needed."""
@@ -475,7 +494,7 @@ class Site:
         passwords = Passwords()
         parts = WebParts(
             config=CONFIG,
-            access=SnapshotAccess(self.feed, frozenset),
+            access=SnapshotAccess(self.feed),
             credentials=self.credentials,
             sessions=self.records,
             streams=self.streams,
@@ -484,6 +503,7 @@ class Site:
             browser_key=Secret(b"k" * 32),
             session_policy=policy or SessionPolicy(),
             now=lambda: self.time,
+            hub=self.hub,
         )
 
         async def hello_agent(request: web.Request) -> web.Response:

@@ -183,7 +183,7 @@ def test_who_may_open_a_page(job: Job | None, passed: float | None, active: bool
     membership = Membership(person.id, organization.id, OrgRole.MEMBER)
     rows: list[Entity] = [organization, person, membership, Plant(plant, organization.id, "P"), device, TARGET]
     snapshot = Snapshot.of([*rows, *([Grant(person.id, plant, job)] if job else [])])
-    access = SnapshotAccess(SimpleNamespace(snapshot=snapshot, on_update=None), frozenset)
+    access = SnapshotAccess(SimpleNamespace(snapshot=snapshot, on_update=None))
     session = Session("s", person.id, 0.0, passed)
     verdict = permit(access, access.person(person.id), session, access.destination("inverter"), 1.0)
     if job is None:

@@ -18,7 +18,7 @@ from .. import keys
 from ..config import HubConfig
 from ..domain.clients import ClientSettings
 from ..domain.snapshot import Snapshot
-from ..opening import Opened, client_settings, open_services
+from ..opening import Opened, open_services
 from ..services import CONSOLE, Actor, Services, acting, generate_password
 from ..store import SqlStore
 from ..store.engines import parse_url
@@ -44,7 +44,7 @@ class Session:
     find: References
 
     async def client_settings(self) -> ClientSettings:
-        return await client_settings(self.config, Opened(self.keys, self.store, self.services))
+        return await Opened(self.keys, self.store, self.services).client_settings(self.config)
 
 
 @asynccontextmanager

@@ -35,10 +35,10 @@ class SessionArchive:
         self._endings = 0
         """How often something ended: what was read from the store before that may be over."""
 
-    async def find(self, token: str, host: str) -> Session | None:
-        """The live session of `token` on `host` (empty: the portal); using it keeps it awake."""
+    async def find(self, token: str, host: str, *, touch: bool = True) -> Session | None:
+        """The live session of `token` on `host` (empty: the portal); using it (`touch`) keeps it awake."""
         now = self._now()
-        session = self.book.find(token, host, now)
+        session = self.book.find(token, host, now, touch=touch)
         if session is not None or not token:
             return session
         identifier = session_id(token)
@@ -48,7 +48,7 @@ class SessionArchive:
             await self._restore(identifier, now)
         except PlantgateError:  # the store is away: not signed in for this request
             return None
-        return self.book.find(token, host, now)
+        return self.book.find(token, host, now, touch=touch)
 
     async def added(self, session: Session) -> Session:
         """Record a session of the book; it ends again when the store does not take it. Raises StoreUnavailable."""

@@ -132,21 +132,21 @@ class SessionBook:
         self._add_child(child)
         return child
 
-    def find(self, token: str, host: str, now: float) -> Session | None:
-        """The live session of `token` on `host` (empty: the portal); using it keeps it awake."""
+    def find(self, token: str, host: str, now: float, *, touch: bool = True) -> Session | None:
+        """The live session of `token` on `host` (empty: the portal); using it (`touch`) keeps it awake."""
         if not token:
             return None
         session = self._sessions.get(session_id(token))
         if session is None or session.host != host:
             return None
-        return session if self.touch(session.id, now) else None
+        return session if self.touch(session.id, now, use=touch) else None
 
     def get(self, identifier: str) -> Session | None:
         """A session as it is, dead or alive, without touching it."""
         return self._sessions.get(identifier)
 
-    def touch(self, identifier: str, now: float) -> bool:
-        """Whether the session lives; if so, it counts as used now, otherwise it has ended."""
+    def touch(self, identifier: str, now: float, *, use: bool = True) -> bool:
+        """Whether the session lives; if so, it counts as used now (`use`), otherwise it has ended."""
         session = self._sessions.get(identifier)
         root = self._sessions.get(session.parent) if session is not None and session.parent else session
         if session is None or root is None:
@@ -154,7 +154,8 @@ class SessionBook:
         if state_of(root, self._last_seen[root.id], now, self.policy) is not SessionState.ACTIVE:
             self.end(root.id)
             return False
-        self._last_seen[root.id] = now
+        if use:
+            self._last_seen[root.id] = now
         return True
 
     def end(self, identifier: str) -> None:

@@ -289,8 +289,9 @@ class Account:
     def _recover_form(
         self, request: web.Request, following: str, error: str = "", seconds: int = 0, status: int = 200
     ) -> web.Response:
-        fields = {"following": following, "error": error, "seconds": seconds}
-        return self._pages.page(request, "account/recover.html", status, **fields)
+        return self._pages.page(
+            request, "account/recover.html", status, following=following, error=error, seconds=seconds
+        )
 
     # Sessions
 

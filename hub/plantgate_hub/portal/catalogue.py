@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from ..domain.model import Job, RouteReason, RouteState
-from . import account_texts
+from . import account_texts, home_texts, organization_texts, plant_texts
 
 
 class Language(StrEnum):
@@ -101,45 +101,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "aktuellen Code ein.",
     ),
     "set-up.later": ("Not now", "Später"),
-    "home.title": ("Your plants", "Ihre Anlagen"),
-    "home.empty": (
-        "You have no job on any plant yet. Ask your organization's Administrator or Moderator for one.",
-        "Sie haben noch auf keiner Anlage eine Aufgabe. Fragen Sie den Administrator oder Moderator Ihrer Organisation.",
-    ),
-    "home.no-two-factor": (
-        "Two-factor authentication is not set up",
-        "Die Zwei-Faktor-Anmeldung ist nicht eingerichtet",
-    ),
-    "home.no-two-factor.text": (
-        "Device pages stay closed until it is, whatever your role. It takes a minute and a phone.",
-        "Bis dahin bleiben Geräteseiten geschlossen, gleich in welcher Rolle. Es dauert eine Minute und braucht ein Telefon.",
-    ),
-    "home.set-up": ("Set it up", "Jetzt einrichten"),
-    "home.devices": ("Devices", "Geräte"),
-    "home.no-devices": ("No devices are configured yet.", "Noch sind keine Geräte eingerichtet."),
-    "home.no-page": ("no web page", "keine Webseite"),
-    "home.open": ("Open", "Öffnen"),
-    "home.open-page": ("Open the page of {device}", "Seite von {device} öffnen"),
-    "home.needs-job": (
-        "Opening device pages needs Technical Manager or Operator on this plant.",
-        "Geräteseiten öffnen dürfen Technical Manager und Operator dieser Anlage.",
-    ),
-    "home.vpn": ("VPN routes", "VPN-Routen"),
-    "home.no-routes": ("No networks are configured yet.", "Noch sind keine Netze eingerichtet."),
-    "agent.online": ("online", "online"),
-    "agent.offline": ("offline", "offline"),
-    "agent.none": ("no gateway yet", "noch kein Gateway"),
-    "agent.offline.text": (
-        "The plant's gateway is not connected at the moment. It reconnects by itself.",
-        "Das Gateway der Anlage ist gerade nicht verbunden. Es verbindet sich von selbst wieder.",
-    ),
-    "agent.none.text": (
-        "No gateway is enrolled for this plant. A Technical Manager can make an enrolment code for the installer.",
-        "Für diese Anlage ist kein Gateway angemeldet. Ein Technical Manager kann einen Code für den Installateur erzeugen.",
-    ),
     "menu.sign-out": ("Sign out", "Abmelden"),
-    "menu.home": ("Your plants", "Ihre Anlagen"),
-    "foot.two-factor-on": ("Two-factor authentication is on.", "Die Zwei-Faktor-Anmeldung ist aktiv."),
     "action.home": ("To your plants", "Zu Ihren Anlagen"),
     "action.retry": ("Try again", "Noch einmal versuchen"),
     "action.sign-in": ("Sign in", "Anmelden"),
@@ -325,3 +287,7 @@ TEXTS |= account_texts.TEXTS
 TEXTS |= {f"job.{job.name}": text for job, text in _JOBS.items()}
 TEXTS |= {f"state.{state.name}": text for state, text in _STATES.items()}
 TEXTS |= {f"reason.{reason.name}": text for reason, text in _REASONS.items()}
+for _group in (home_texts.TEXTS, plant_texts.TEXTS, organization_texts.TEXTS):
+    if twice := TEXTS.keys() & _group:
+        raise ValueError(f"texts are defined twice: {sorted(twice)}")
+    TEXTS |= _group

@@ -20,8 +20,12 @@ MAX_NEXT = 16 * 1024
 FORM_SECONDS = 10.0
 """For a form's few hundred bytes; nobody has to be signed in to send one."""
 
-Plain = Callable[[web.Request], Awaitable[web.Response]]
-Handler = Callable[[web.Request, "Visitor"], Awaitable[web.Response]]
+UNATTENDED = "Plantgate-Live"
+"""Header of requests that a page makes by itself: they do not keep a session awake that nobody uses."""
+
+Response = web.StreamResponse
+Plain = Callable[[web.Request], Awaitable[Response]]
+Handler = Callable[[web.Request, "Visitor"], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,8 @@ async def no_news(_person: PersonId) -> bool:
 
 
 class Guards:
+    """What every page group puts before its handlers."""
+
     def __init__(self, pages: Pages, access: Access, sign_in: SignIn, has_news: HasNews = no_news) -> None:
         self._pages = pages
         self._access = access
@@ -92,14 +98,14 @@ class Guards:
 
     async def visitor(self, request: web.Request) -> Visitor | None:
         token = cookies.single(request.headers.getall("Cookie", []), cookies.PORTAL)
-        session = await self._sign_in.sessions.find(token, "")
+        session = await self._sign_in.sessions.find(token, "", touch=UNATTENDED not in request.headers)
         person = self._access.person(session.person) if session else None
         return Visitor(session, person) if session and person else None
 
     def signed_in(self, handler: Handler, second_factor: bool = True) -> Plain:
         """Requires a session, and the second factor of those who have one; others are sent there and come back."""
 
-        async def guarded(request: web.Request) -> web.Response:
+        async def guarded(request: web.Request) -> Response:
             visitor = await self.visitor(request)
             here = request.raw_path if request.method == "GET" else "/"
             if visitor is None:
@@ -114,7 +120,7 @@ class Guards:
         """For sensitive acts: who signed in a while ago proves anew who they are, and comes back to the page, or after
         a form to `back`."""
 
-        async def guarded(request: web.Request, visitor: Visitor) -> web.Response:
+        async def guarded(request: web.Request, visitor: Visitor) -> Response:
             if self._sign_in.is_proved(visitor.session):
                 return await handler(request, visitor)
             return see_other("/account/confirm", request.raw_path if request.method == "GET" else back)
@@ -132,7 +138,7 @@ class Guards:
     def form(self, handler: Plain) -> Plain:
         """Requires that the form comes from the portal's own page, and in time."""
 
-        async def checked(request: web.Request) -> web.Response:
+        async def checked(request: web.Request) -> Response:
             if not own_form(request, self._pages.portal):
                 return self._pages.portal_problem(request, Problem.FOREIGN_REQUEST, None)
             try:

@@ -1,4 +1,4 @@
-"""The portal's requests: sign-in, second factor and its set-up, the home page, opening a device page, sign-out."""
+"""The portal's first requests: sign-in, second factor and its set-up, opening a device page, sign-out."""
 
 import asyncio
 import secrets
@@ -7,13 +7,12 @@ from collections.abc import Callable
 from aiohttp import web
 
 from .. import cookies
-from ..domain.model import Job, Person
-from ..domain.policy import Action
+from ..domain.model import Person
 from ..identity.passwords import Busy
 from ..identity.sessions import two_factor_is_fresh
 from ..identity.sign_in import SignIn, TooManyTries, WrongCode, WrongPassword
 from ..identity.totp import provisioning_uri
-from ..ports import Access, Clock, StoreUnavailable, Streams
+from ..ports import Access, Clock, StoreUnavailable
 from ..proxy import handover
 from ..proxy.decision import Verdict, permit
 from ..proxy.problems import Problem
@@ -35,7 +34,6 @@ class Portal:
         sign_in: SignIn,
         guards: Guards,
         codes: handover.Codes,
-        streams: Streams,
         now: Clock,
         device_origin: Callable[[str], str],
     ) -> None:
@@ -45,13 +43,11 @@ class Portal:
         self._guards = guards
         self._sessions = sign_in.sessions
         self._codes = codes
-        self._streams = streams
         self._now = now
         self._device_origin = device_origin
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.get("/", self._guards.signed_in(self.home)),
             web.get("/sign-in", self.sign_in_page),
             web.post("/sign-in", self._guards.form(self.sign_in)),
             web.get("/two-factor", self._guards.signed_in(self.two_factor_page, second_factor=False)),
@@ -60,8 +56,6 @@ class Portal:
             web.post("/two-factor/set-up", self._guards.form(self._guards.signed_in(self.set_up))),
             web.get("/open", self._guards.signed_in(self.open_device)),
             web.post("/sign-out", self._guards.form(self.sign_out)),
-            web.get(self._pages.style_path, self.style),
-            web.get("/static/icon.svg", self.icon),
         ]
 
     # Signing in
@@ -211,21 +205,7 @@ class Portal:
             qr=qr_svg(provisioning_uri(secret, visitor.person.email, ISSUER)),
         )
 
-    # Plants and devices
-
-    async def home(self, request: web.Request, visitor: Visitor) -> web.Response:
-        plants = self._access.plants(visitor.person.id, self._now())
-        return self._pages.page(
-            request,
-            "home.html",
-            person=visitor.person,
-            plants=plants,
-            opens=Job.TECHNICAL_MANAGER,
-            operator=Job.OPERATOR,
-            sees_devices=Action.SEE_DEVICES,
-            online=frozenset(view.plant.id for view in plants if self._streams.connected(view.plant.id)),
-            device_origin=self._device_origin,
-        )
+    # Device pages
 
     async def open_device(self, request: web.Request, visitor: Visitor) -> web.Response:
         """The portal's side of the hand-over: a code for the device host that the browser came from."""
@@ -250,17 +230,6 @@ class Portal:
         response = see_other(self._device_origin(asked_for.host) + back)
         response.headers["Referrer-Policy"] = "no-referrer"
         return response
-
-    async def style(self, _request: web.Request) -> web.Response:
-        return _static(self._pages.style, "text/css", "immutable, max-age=31536000")
-
-    async def icon(self, _request: web.Request) -> web.Response:
-        return _static(self._pages.icon, "image/svg+xml", "max-age=86400")
-
-
-def _static(text: str, content_type: str, lifetime: str) -> web.Response:
-    headers = {"Cache-Control": f"public, {lifetime}", "X-Content-Type-Options": "nosniff"}
-    return web.Response(text=text, content_type=content_type, headers=headers)
 
 
 def _wanted_host(following: str) -> str:

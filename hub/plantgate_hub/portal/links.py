@@ -46,8 +46,7 @@ class Links:
         link: str = "/sign-in",
         action: str = "action.sign-in",
     ) -> web.Response:
-        fields = {"message": message, "link": link, "action": action}
-        return self._pages.page(request, "account/message.html", status, **fields)
+        return self._pages.page(request, "account/message.html", status, message=message, link=link, action=action)
 
     # Invitations
 
@@ -128,8 +127,8 @@ class Links:
             if self._sign_in.take_reset(email, request.remote or ""):
                 self._services.recovery.request_reset(email)
         except TooManyTries as error:
-            fields = {"error": "throttled", "seconds": error.seconds}
-            return self._pages.page(request, "account/reset.html", 429, **fields)
+            seconds = error.seconds
+            return self._pages.page(request, "account/reset.html", 429, error="throttled", seconds=seconds)
         return self._message(request, "reset-sent")
 
     async def reset_password_page(self, request: web.Request) -> web.Response:

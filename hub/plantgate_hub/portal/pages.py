@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from importlib import resources
 from typing import Any
 
 from aiohttp import web
@@ -14,7 +13,9 @@ from ..ports import Destination
 from ..proxy.decision import Asked, wants_page
 from ..proxy.problems import STATUS, Problem
 from ..proxy.rewrite import Place
-from . import catalogue
+from . import catalogue, look
+from .assets import Assets
+from .moments import machine_moment, show_moment
 
 _LINKS: dict[Problem, str] = {
     Problem.NO_SESSION: "action.sign-in",
@@ -37,20 +38,27 @@ class Pages:
         self.portal = Place(Scheme.HTTPS.value, config.portal_host.lower(), config.public_port).origin
         self._devices = Place(Scheme.HTTPS.value, f"*.{config.devices_domain.lower()}", config.public_port).origin
         self._templates = Environment(
-            loader=PackageLoader("plantgate_hub.portal"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+            loader=PackageLoader("plantgate_hub.portal"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            auto_reload=False,
         )
-        static = resources.files("plantgate_hub.portal").joinpath("static")
-        self.style = static.joinpath("plantgate.css").read_text(encoding="utf-8")
-        self.icon = static.joinpath("icon.svg").read_text(encoding="utf-8")
-        digest = hashlib.sha256(self.style.encode()).digest()
-        self.style_path = f"/static/plantgate.{digest.hex()[:16]}.css"
-        self._style_hash = base64.b64encode(digest).decode()
+        self._templates.filters |= {"moment": show_moment, "machine_moment": machine_moment}
+        self._templates.globals["has"] = catalogue.TEXTS.__contains__
+        self.assets = Assets()
+        self._style = self.assets.files["plantgate.css"]
+        self._style_hash = base64.b64encode(hashlib.sha256(self._style.encode()).digest()).decode()
 
-    def page(self, request: web.Request, template: str, status: int = 200, **fields: Any) -> web.Response:
-        """A page of the portal in the browser's language."""
-        html = self._render(request, template, style="", style_path=self.style_path, home="/", **fields)
+    def page(
+        self, request: web.Request, template: str, status: int = 200, *, scripts: bool = False, **fields: Any
+    ) -> web.Response:
+        """A page of the portal in the browser's language; only those with `scripts` may run ours."""
+        html = self._render(request, template, style="", asset=self.assets.path, home="/", **fields)
         # form-action names the device hosts too: browsers hold the redirects after a form to it.
         policy = f"style-src 'self'; form-action 'self' {self._devices}"
+        if scripts:
+            policy += "; script-src 'self'; connect-src 'self'"
         return _respond(html, status, policy)
 
     def device_problem(
@@ -59,7 +67,7 @@ class Pages:
         """What is wrong with a device page, on the device's own host: a page, or one line for what is not a person."""
         status = STATUS[problem]
         if not wants_page(asked):
-            translate = catalogue.translator(catalogue.choose(request.headers.get("Accept-Language", "")))
+            translate = catalogue.translator(look.language_of(request))
             headers = {
                 "Cache-Control": "no-store",
                 "X-Content-Type-Options": "nosniff",
@@ -71,7 +79,7 @@ class Pages:
         path = request.raw_path
         retry = path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
         fields = self._problem_fields(problem, destination, detail, link, retry)
-        html = self._render(request, "problem.html", style=self.style, style_path="", home=self.portal + "/", **fields)
+        html = self._render(request, "problem.html", style=self._style, asset=None, home=self.portal + "/", **fields)
         response = _respond(html, status, f"style-src 'sha256-{self._style_hash}'; form-action 'none'")
         response.headers["Plantgate-Problem"] = problem.value
         return response
@@ -97,9 +105,9 @@ class Pages:
         }
 
     def _render(self, request: web.Request, template: str, **fields: Any) -> str:
-        language = catalogue.choose(request.headers.get("Accept-Language", ""))
-        translate = catalogue.translator(language)
-        return self._templates.get_template(template).render(t=translate, language=language.value, **fields)
+        chosen, language = look.chosen(request), look.language_of(request)
+        words = {"t": catalogue.translator(language), "language": language.value, "theme": chosen.theme.value}
+        return self._templates.get_template(template).render(**words, **fields)
 
 
 def _respond(html: str, status: int, policy: str) -> web.Response:
@@ -113,7 +121,7 @@ def _respond(html: str, status: int, policy: str) -> web.Response:
         "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-        "Vary": "Accept-Language",
+        "Vary": "Accept-Language, Cookie",
     }
     return web.Response(status=status, text=html, content_type="text/html", headers=headers)
 

@@ -13,3 +13,12 @@ def new_id() -> str:
     value = value & ~(0xF << 76) | 0x7 << 76  # version
     value = value & ~(0x3 << 62) | 0x2 << 62  # variant
     return str(uuid.UUID(int=value))
+
+
+def made_at(identifier: str) -> float | None:
+    """When `new_id` made the identifier, in seconds since the epoch; None for one that it did not make."""
+    try:
+        value = uuid.UUID(identifier)
+    except ValueError:
+        return None
+    return (value.int >> 80) / 1000 if value.version == 7 else None

@@ -1,0 +1,36 @@
+"""All page groups of the portal that need somebody to be signed in."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from aiohttp import web
+
+from .cooperations import CooperationPages
+from .desk import Desk
+from .fleet import Fleet
+from .gateways import Gateways
+from .guards import Guards
+from .home import Home
+from .organizations import Organizations
+from .plant_setup import PlantSetup
+from .plants import PlantPages
+from .routes import MyRoutes
+from .vpn import MyVpn
+
+
+class PageGroup(Protocol):
+    def routes(self) -> list[web.RouteDef]: ...
+
+
+def page_groups(desk: Desk, guards: Guards) -> Sequence[PageGroup]:
+    return (
+        Home(desk, guards),
+        MyVpn(desk),
+        MyRoutes(desk),
+        PlantPages(desk),
+        PlantSetup(desk),
+        Gateways(desk),
+        Organizations(desk),
+        CooperationPages(desk),
+        Fleet(desk),
+    )

@@ -1,0 +1,1 @@
+"""The portal's pages over a real store, as a browser without script meets them."""
