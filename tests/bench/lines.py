@@ -56,7 +56,7 @@ class Line:
 
     @contextlib.contextmanager
     def connected(self, what: str) -> Iterator[socket.socket]:
-        """A TCP connection from the technician's host to the device's server: it sends (`pull`) or answers (`echo`)."""
+        """A TCP connection to the device's server, which sends (`pull`; `pace`: slowly) or answers (`echo`)."""
         with self.lab["tech"].network():
             connection = socket.create_connection((DEVICE, PORT), timeout=TIMEOUT)
         with connection:
@@ -73,6 +73,8 @@ class Pull:
     """Bytes a second."""
     cost: float
     """Seconds of processor time a byte, of all processes on the line's hosts together."""
+    wakeups: float
+    """How often a byte one of their threads waited and was woken again: what WireGuard in user space costs most."""
 
 
 def pull(connection: socket.socket, tasks: Sequence[Path], seconds: float) -> Pull:
@@ -81,10 +83,11 @@ def pull(connection: socket.socket, tasks: Sequence[Path], seconds: float) -> Pu
     warm = time.monotonic() + PULL_WARM
     while time.monotonic() < warm:
         connection.recv_into(buffer)
-    before, start, received = _processor_time(tasks), time.monotonic(), 0
+    before, woken, start, received = _processor_time(tasks), _wakeups(tasks), time.monotonic(), 0
     while (now := time.monotonic()) < start + seconds:
         received += connection.recv_into(buffer)
-    return Pull(received / (now - start), (_processor_time(tasks) - before) / received)
+    cost, wakeups = _processor_time(tasks) - before, _wakeups(tasks) - woken
+    return Pull(received / (now - start), cost / received, wakeups / received)
 
 
 def _tasks(lab: Lab) -> list[Path]:
@@ -107,6 +110,17 @@ def _processor_time(tasks: Sequence[Path]) -> float:
     return total / 1e9
 
 
+def _wakeups(tasks: Sequence[Path]) -> int:
+    """How often their threads have waited for something."""
+    total = 0
+    for folder in tasks:
+        with contextlib.suppress(OSError):
+            for thread in folder.iterdir():
+                _, _, rest = (thread / "status").read_text().partition("\nvoluntary_ctxt_switches:")
+                total += int(rest.split()[0])
+    return total
+
+
 def round_trip(connection: socket.socket, count: int) -> float:
     """Median seconds of `count` round trips of one byte."""
     taken = []
@@ -124,6 +138,16 @@ def pulls(*lines: Line, rounds: int = 8, seconds: float = 2.5) -> list[tuple[Pul
         open_ones = [stack.enter_context(line.connected("pull")) for line in lines]
         tasks = [_tasks(line.lab) for line in lines]
         return turns(rounds, *(partial(pull, *one, seconds) for one in zip(open_ones, tasks, strict=True)))
+
+
+def paced(*lines: Line, rounds: int = 8, seconds: float = 1.5) -> list[tuple[Pull, ...]]:
+    """Transfers along each line at the same moderate rate, in turns; their connections are not open at once."""
+
+    def once(line: Line, tasks: Sequence[Path]) -> Pull:
+        with line.connected("pace") as connection:
+            return pull(connection, tasks, seconds)
+
+    return turns(rounds, *(partial(once, line, _tasks(line.lab)) for line in lines))
 
 
 def transfer_figures(name: str, found: Sequence[tuple[Pull, ...]], at_least: float) -> Iterator[Figure]:

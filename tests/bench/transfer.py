@@ -7,10 +7,13 @@ import sys
 import time
 
 CHUNK = 1 << 18
+PACED = 5_000_000
+"""Bytes a second of a paced transfer: 40 Mbit/s, far from what two processors can do."""
+SO_MAX_PACING_RATE = 47  # asm-generic/socket.h; TCP paces by itself
 
 
 def serve(port: int) -> None:
-    """Send zeros to whoever says `pull`, echo to whoever says `echo`, one connection after the other."""
+    """Send zeros to whoever says `pull` (`pace`: slowly), echo to whoever says `echo`, one connection after another."""
     listener = socket.create_server(("0.0.0.0", port))
     print("ready", flush=True)
     zeros = memoryview(bytes(CHUNK))
@@ -19,7 +22,10 @@ def serve(port: int) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with connection:
             try:
-                if connection.recv(4) == b"pull":
+                wish = connection.recv(4)
+                if wish == b"pace":
+                    connection.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, PACED)
+                if wish in (b"pull", b"pace"):
                     while True:
                         connection.sendall(zeros)
                 while data := connection.recv(4096):

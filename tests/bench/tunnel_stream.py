@@ -94,11 +94,12 @@ async def _bare(base: str, tls: ssl.SSLContext | None, direction: str, count: in
     async with _connect(f"{base}/bare/{direction}/{count}", tls) as websocket:
         started = time.perf_counter()
         await websocket.send(b"go")
-        await _move_bare(websocket, direction, count)
+        await move_bare(websocket, direction, count)
         return count * len(PIECE) / (time.perf_counter() - started)
 
 
-async def _move_bare(websocket: ClientConnection, direction: str, count: int) -> None:
+async def move_bare(websocket: ClientConnection, direction: str, count: int) -> None:
+    """What `bare` of the server moves, from its start signal on."""
     if direction == "up":
         for _ in range(count):
             await websocket.send(PIECE)

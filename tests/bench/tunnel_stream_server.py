@@ -62,8 +62,8 @@ async def tunnel(request: web.Request) -> web.WebSocketResponse:
     return websocket
 
 
-async def main(certificate: str, key: str) -> None:
-    """Listen on two free ports, plain and TLS; print them; run until standard input closes."""
+async def main(certificate: str, key: str, address: str = "127.0.0.1") -> None:
+    """Listen on two free ports of the address, plain and TLS; print them; run until standard input closes."""
     application = web.Application()
     application.router.add_get("/bare/{direction}/{count}", bare)
     application.router.add_get("/tunnel", tunnel)
@@ -71,11 +71,11 @@ async def main(certificate: str, key: str) -> None:
     await runner.setup()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
-    plain = web.TCPSite(runner, "127.0.0.1", 0)
-    secure = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    plain = web.TCPSite(runner, address, 0)
+    secure = web.TCPSite(runner, address, 0, ssl_context=context)
     await plain.start()
     await secure.start()
-    ports = [address[1] for address in runner.addresses]
+    ports = [bound[1] for bound in runner.addresses]
     print(json.dumps(ports), flush=True)
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.to_thread(sys.stdin.read)
