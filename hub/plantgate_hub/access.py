@@ -8,6 +8,7 @@ from .domain.model import AgentId, Device, Job, Person, PersonId, Plant, PlantId
 from .domain.policy import Action, Allowed, Denial, actions_on, decide, plants_of_person
 from .domain.routes import routes_of
 from .domain.snapshot import Change, Snapshot
+from .freshness import Freshness
 from .ports import Destination, DevicePages, PlantView
 
 
@@ -21,11 +22,17 @@ class SnapshotSource(Protocol):
 
 
 class SnapshotAccess:
-    """`ports.Access`; `online` tells the agents whose tunnel is up."""
+    """`ports.Access`; `online` tells the agents whose tunnel is up, `freshness` how much the snapshot still counts."""
 
-    def __init__(self, source: SnapshotSource, online: Callable[[], AbstractSet[AgentId]]) -> None:
+    def __init__(
+        self,
+        source: SnapshotSource,
+        online: Callable[[], AbstractSet[AgentId]],
+        freshness: Callable[[], Freshness] = lambda: Freshness.FRESH,
+    ) -> None:
         self._source = source
         self._online = online
+        self.freshness = freshness
 
     def person(self, person: PersonId) -> Person | None:
         return self._source.snapshot.people.get(person)

@@ -25,6 +25,7 @@ from .access import SnapshotAccess
 from .config import HubConfig
 from .domain.model import AgentId
 from .first_request import FirstRequestGuard
+from .freshness import Freshness
 from .identity.passwords import Passwords
 from .notify import Notify
 from .opening import Opened, open_services
@@ -44,6 +45,13 @@ CERTIFICATE_CHECK = 3600.0
 """Seconds between looks at whether the TLS certificate has to be renewed."""
 PRESENCE_EVERY = 5.0
 """Seconds between notes of which agents are attached; readers take one for gone after 15."""
+FRESHNESS_EVERY = 1.0
+"""Seconds between looks at how old the snapshot is."""
+_STATUS = {
+    Freshness.FRESH: "serving",
+    Freshness.STALE: "not ready: the database does not answer; nobody new is let in",
+    Freshness.EXPIRED: "not ready: the database has not answered for too long; all access has ended",
+}
 VPN_RETRY = 10.0
 """Seconds until the VPN is tried again after the kernel refused it."""
 CLOCK_TOLERANCE = 300.0
@@ -122,6 +130,7 @@ class Node:
             stack.callback(probe.close)
             tasks = await stack.enter_async_context(_background())
             tasks.create_task(self._feed.run(), name="snapshot feed")
+            tasks.create_task(self._watch_freshness(), name="age of the snapshot")
             tasks.create_task(self._endpoint.run(), name="tunnel: desired states")
             tasks.create_task(self._store_reports(), name="tunnel: reports")
             tasks.create_task(self._store_presence(), name="tunnel: presence")
@@ -137,8 +146,24 @@ class Node:
             self._log.info(Event.STOPPED)
             self._endpoint.close()
 
+    def _freshness(self) -> Freshness:
+        return self._config.database.limits().of(self._feed.staleness())
+
+    async def _watch_freshness(self) -> None:
+        """Say when the node stops letting people in, and when it is ready again."""
+        known = Freshness.FRESH
+        while True:
+            await asyncio.sleep(FRESHNESS_EVERY)
+            now = self._freshness()
+            if now is known:
+                continue
+            known = now
+            say = self._log.info if now is Freshness.FRESH else self._log.error
+            say(Event.STORE_FRESHNESS, state=now, revision=self._feed.snapshot.revision)
+            self._notify.send(f"STATUS={_STATUS[now]}")
+
     def _application(self) -> web.Application:
-        access = SnapshotAccess(self._feed, lambda: self._registry.online)
+        access = SnapshotAccess(self._feed, lambda: self._registry.online, self._freshness)
         hub = PinnedHub(self._config.name, self._keys.identity.public)
         enrolment = EnrolmentEndpoint(self._services.agents, hub, lambda: self._tls.certificates, time.time)
         parts = WebParts(
@@ -203,7 +228,7 @@ class Node:
         interval = self._config.vpn.verify_interval
         while True:
             plane = _data_plane(self._config, self._keys, probe_port)
-            follower = VpnFollower(plane, self._feed, self._store, time.time, interval)
+            follower = VpnFollower(plane, self._feed, self._store, time.time, interval, self._freshness)
             revival = Revival(plane, self._registry.states, self._wireguard_key, time.time)
             try:
                 async with asyncio.TaskGroup() as parts:

@@ -11,6 +11,7 @@ from plantgate_shared.errors import PlantgateError
 from .domain.model import Device, DeviceId, Job, Person, PersonId, Plant, PlantId, Route, TargetId, WebTarget
 from .domain.policy import Action, Denial
 from .domain.snapshot import Change
+from .freshness import Freshness
 from .store.protocol import Credentials, PasswordRecord, SessionRecord, StoreUnavailable, TotpRecord
 from .store.protocol import Sessions as SessionRecords
 
@@ -89,6 +90,9 @@ class Access(Protocol):
         session is checked by the proxy itself."""
 
     def plants(self, person: PersonId, now: float) -> Sequence[PlantView]: ...
+
+    def freshness(self) -> Freshness:
+        """Whether the snapshot is young enough to let anybody new in, or to go on at all."""
 
     def watch(self, listener: Callable[[Sequence[Change]], None]) -> Callable[[], None]:
         """Call `listener` with what changed after every change of the snapshot; returns what ends the watch."""

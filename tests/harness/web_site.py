@@ -35,6 +35,7 @@ from plantgate_hub.domain.model import (
     WebTarget,
 )
 from plantgate_hub.domain.snapshot import Change, Snapshot, put, remove
+from plantgate_hub.freshness import Freshness
 from plantgate_hub.identity.archive import SessionArchive
 from plantgate_hub.identity.passwords import Passwords
 from plantgate_hub.identity.sessions import SessionPolicy
@@ -389,6 +390,7 @@ class Site:
 
     def __init__(self) -> None:
         self.time = 1_700_000_010.0
+        self.freshness = Freshness.FRESH
         self.credentials = MemoryCredentials()
         self.records = MemorySessions()
         self.streams = LoopbackStreams()
@@ -466,7 +468,7 @@ class Site:
         passwords = Passwords()
         parts = WebParts(
             config=CONFIG,
-            access=SnapshotAccess(self.feed, frozenset),
+            access=SnapshotAccess(self.feed, frozenset, lambda: self.freshness),
             credentials=self.credentials,
             sessions=self.records,
             streams=self.streams,

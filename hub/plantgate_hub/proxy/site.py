@@ -10,6 +10,7 @@ from aiohttp import web
 from .. import cookies
 from ..config import Web
 from ..domain.model import Scheme
+from ..freshness import Freshness
 from ..identity.archive import SessionArchive
 from ..identity.sessions import Session
 from ..ports import Access, CertificatePins, Clock, Destination, StoreUnavailable, Streams
@@ -32,6 +33,7 @@ VERDICTS: dict[Verdict, Problem] = {
     Verdict.NO_TWO_FACTOR: Problem.NO_TWO_FACTOR,
     Verdict.ON_HOLD: Problem.ON_HOLD,
     Verdict.NO_PURPOSE: Problem.NO_PURPOSE,
+    Verdict.STORE_AWAY: Problem.HUB_STORE,
 }
 """What a refused request is answered with."""
 
@@ -181,6 +183,8 @@ class DeviceSite:
         if parent is None or not self._sessions.book.touch(parent.id, now):
             raise ProxyProblem(Problem.HANDOVER)
         self._permitted(parent, host)
+        if self._access.freshness() is not Freshness.FRESH:
+            raise ProxyProblem(Problem.HUB_STORE)
         response = _redirect(self.origin_of(host) + ticket.path)
         response.headers.add("Set-Cookie", cookies.render(name, "", 0))
         if session is None or session.parent != parent.id:
