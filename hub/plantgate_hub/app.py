@@ -23,6 +23,7 @@ from . import keys as hub_keys
 from . import tls as hub_tls
 from .access import SnapshotAccess
 from .config import HubConfig
+from .connected import Connected, Connection
 from .domain.model import AgentId
 from .first_request import FirstRequestGuard
 from .freshness import Freshness
@@ -39,6 +40,7 @@ from .vpn.follower import VpnFollower
 from .vpn.reconciler import VpnDataPlane
 from .vpn.revival import Revival
 from .vpn.state import VpnSettings
+from .vpn.watch import ConnectionWatch
 from .web import SERVER_OPTIONS, WebParts, build_web
 
 CERTIFICATE_CHECK = 3600.0
@@ -117,6 +119,9 @@ class Node:
         )
         self._reports: asyncio.Queue[AgentState] = asyncio.Queue(maxsize=1000)
         self._notify = Notify()
+        self._alerts: asyncio.Queue[Connection] = asyncio.Queue(maxsize=1000)
+        self.connected = Connected(lambda: self._feed.snapshot, time.time, self._new_external)
+        """Who is connected to which plant now, as far as this node carries it."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         async with contextlib.AsyncExitStack() as stack:
@@ -134,6 +139,7 @@ class Node:
             tasks.create_task(self._endpoint.run(), name="tunnel: desired states")
             tasks.create_task(self._store_reports(), name="tunnel: reports")
             tasks.create_task(self._store_presence(), name="tunnel: presence")
+            tasks.create_task(self._store_alerts(), name="connections: alerts")
             tasks.create_task(self._renew_certificate(), name="certificate")
             tasks.create_task(self._notify.watchdog(), name="watchdog")
             # Listening comes first: beside a node that runs already, this one ends here and leaves its VPN alone.
@@ -175,6 +181,7 @@ class Node:
             self._store,
             self._passwords,
             _derived(self._keys.vault, "known browsers"),
+            self.connected,
         )
         return build_web(parts, [*self._endpoint.routes(), *enrolment.routes()])
 
@@ -230,10 +237,12 @@ class Node:
             plane = _data_plane(self._config, self._keys, probe_port)
             follower = VpnFollower(plane, self._feed, self._store, time.time, interval, self._freshness)
             revival = Revival(plane, self._registry.states, self._wireguard_key, time.time)
+            watch = ConnectionWatch(plane, lambda: self._feed.snapshot, self.connected, time.time)
             try:
                 async with asyncio.TaskGroup() as parts:
                     parts.create_task(follower.run())
                     parts.create_task(revival.run())
+                    parts.create_task(watch.run())
             except* KernelError as errors:
                 self._log.error(Event.VPN_OFF, cause="; ".join(map(str, errors.exceptions)))
             await asyncio.sleep(VPN_RETRY)
@@ -260,6 +269,18 @@ class Node:
                     await self._services.agents.report_boundary(state.agent, status.boundary)
             except PlantgateError as error:
                 self._log.warning(Event.REPORT_LOST, agent=state.agent, error=str(error))
+
+    def _new_external(self, connection: Connection) -> None:
+        if not self._alerts.full():
+            self._alerts.put_nowait(connection)
+
+    async def _store_alerts(self) -> None:
+        """Somebody by cooperation connected anew: the plant's owners find it on the plant's record."""
+        while True:
+            connection = await self._alerts.get()
+            account = self._feed.snapshot.people.get(connection.person)
+            with contextlib.suppress(PlantgateError):  # the feed says when the store is away
+                await self._services.alerts.external_connection(connection, account.name if account else "")
 
     async def _store_presence(self) -> None:
         """Who is attached here is kept for others who look: the command line, and later other nodes."""

@@ -12,6 +12,7 @@ from plantgate_shared.logging import Event, get_logger
 from plantgate_shared.secret import Secret
 
 from .config import Web
+from .connected import Connected
 from .domain.snapshot import Change
 from .identity.archive import SessionArchive
 from .identity.passwords import Passwords
@@ -57,6 +58,8 @@ class WebParts:
     passwords: Passwords
     browser_key: Secret
     """Signs the known-browser cookie; losing it only means that browsers are strangers once more."""
+    connected: Connected
+    """Who is connected to which plant; device pages tell it."""
     session_policy: SessionPolicy = SessionPolicy()
     now: Clock = time.time
 
@@ -68,7 +71,15 @@ def build_web(parts: WebParts, agent_routes: list[web.RouteDef] | None = None) -
     codes = Codes()
     pages = Pages(parts.config)
     site = DeviceSite(
-        parts.config, parts.access, sessions, codes, parts.streams, parts.pins, pages.device_problem, parts.now
+        parts.config,
+        parts.access,
+        sessions,
+        codes,
+        parts.streams,
+        parts.pins,
+        pages.device_problem,
+        parts.now,
+        parts.connected,
     )
     book.on_end = lambda _: site.live.recheck()
     sign_in = SignIn(parts.credentials, parts.passwords, sessions, parts.browser_key, parts.now)

@@ -54,6 +54,7 @@ class Event(StrEnum):
     LISTENER_FAILED = "listener.failed"
     STORE_REACHABLE = "store.reachable"
     STORE_FRESHNESS = "store.freshness"
+    EXTERNAL_CONNECTED = "external.connected"
     ROW_UNREADABLE = "row.unreadable"
     WORKER_STARTED = "worker.started"
     WORKER_EXITED = "worker.exited"

@@ -168,6 +168,26 @@ async def test_a_snapshot_that_is_too_old_ends_open_pages(site: Site, opened: Br
     assert (await opened.request("GET", device_url("inverter"), XHR)).status == 503
 
 
+async def test_who_is_connected_is_seen_and_a_new_external_connection_is_told_once(site: Site, opened: Browser):
+    (own,) = site.connected.on_plant(PLANT)
+    assert (own.person, own.external, own.open) == (OLGA, False, 0)
+    site.time += 3600.0
+    assert not site.connected.on_plant(PLANT)
+    by_cooperation(site)
+    site.devices["inverter"].answer = websocket_echo
+    _, writer, _ = await open_websocket(site, opened)
+    (external,) = site.connected.on_plant(PLANT)
+    assert (external.external, external.open, external.since) == (True, 1, site.time)
+    assert [alert.person for alert in site.alerts] == [OLGA]
+    site.time += 3600.0  # the websocket is still there
+    assert [connection.open for connection in site.connected.on_plant(PLANT)] == [1]
+    writer.close()
+    await eventually(lambda: site.connected.on_plant(PLANT)[0].open == 0)
+    assert len(site.alerts) == 1
+    assert site.connected.shown_to(PersonId("tom"), PLANT) == site.connected.on_plant(PLANT)
+    assert site.connected.shown_to(PersonId("vera"), PLANT) is None
+
+
 async def test_what_each_job_sees_on_the_home_page(site: Site):
     site.add_person("carl", Job.ASSET_MANAGER_COMMERCIAL)
     site.add_person("tess", Job.ASSET_MANAGER_TECHNICAL)

@@ -17,6 +17,7 @@ from yarl import URL
 
 from plantgate_hub.access import SnapshotAccess
 from plantgate_hub.config import Web
+from plantgate_hub.connected import Connected, Connection
 from plantgate_hub.domain.model import (
     Device,
     DeviceId,
@@ -391,6 +392,7 @@ class Site:
     def __init__(self) -> None:
         self.time = 1_700_000_010.0
         self.freshness = Freshness.FRESH
+        self.alerts: list[Connection] = []
         self.credentials = MemoryCredentials()
         self.records = MemorySessions()
         self.streams = LoopbackStreams()
@@ -399,6 +401,7 @@ class Site:
         self.port = 0
         organization = Organization(OrganizationId("org"), "Sonnenfeld Energie")
         self.feed = Feed(Snapshot.of([organization, Plant(PLANT, organization.id, "Solarpark Nord")]))
+        self.connected = Connected(lambda: self.feed.snapshot, lambda: self.time, self.alerts.append)
         self.credentials.on_activation = lambda person: self.set_totp_active(person, True)
         self._servers: list[asyncio.Server] = []
         self._code_step = 0
@@ -475,6 +478,7 @@ class Site:
             pins=self.pins,
             passwords=passwords,
             browser_key=Secret(b"k" * 32),
+            connected=self.connected,
             session_policy=policy or SessionPolicy(),
             now=lambda: self.time,
         )

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from .. import cookies
 from ..config import Web
+from ..connected import Connected
 from ..domain.model import Scheme
 from ..freshness import Freshness
 from ..identity.archive import SessionArchive
@@ -76,6 +77,7 @@ class DeviceSite:
         pins: CertificatePins,
         problem_page: ProblemPage,
         now: Clock,
+        connected: Connected,
     ) -> None:
         self._config = config
         self._portal = Place(Scheme.HTTPS.value, config.portal_host.lower(), config.public_port).origin
@@ -85,6 +87,7 @@ class DeviceSite:
         self._forwarder = Forwarder(streams, pins)
         self._problem_page = problem_page
         self._now = now
+        self._connected = connected
         self.live = LiveExchanges(self._still_allowed, now)
 
     def origin_of(self, host: str) -> str:
@@ -138,7 +141,10 @@ class DeviceSite:
         siblings = self._access.siblings(destination)
         domain, port = self._config.devices_domain.lower(), self._config.public_port
         addresses = addresses_of(target, str(destination.device.address), siblings, domain, port)
-        with self.live.track(Exchange(session.id, target.host, _aborter(request))):
+        with (
+            self.live.track(Exchange(session.id, target.host, _aborter(request))),
+            self._connected.page(session.person, destination.plant.id),
+        ):
             return await self._forwarder.forward(request, destination, addresses, websocket)
 
     def _still_allowed(self, exchange: Exchange, now: float) -> bool:

@@ -5,6 +5,7 @@ under the acting person's name.
 """
 
 from .agents import Agents, NewCode
+from .alerts import Alerts
 from .answers import EXPLAINABLE, Answers
 from .context import CONSOLE, HUB, Actor, Context, acting
 from .cooperations import Cooperations
@@ -36,6 +37,7 @@ class Services:
         self.holds = Holds(context)
         self.purposes = Purposes(context)
         self.answers = Answers(context)
+        self.alerts = Alerts(context)
 
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "HUB",
     "Actor",
     "Agents",
+    "Alerts",
     "Answers",
     "Context",
     "Cooperations",
