@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from .domain.model import Person, PersonId, PlantId, WebTarget
 from .domain.policy import Action, Allowed, Denial, decide
 from .domain.snapshot import Change, Snapshot
+from .freshness import Freshness
 from .ports import Destination
 
 
@@ -19,10 +20,11 @@ class SnapshotSource(Protocol):
 
 
 class SnapshotAccess:
-    """`ports.Access`."""
+    """`ports.Access`; `freshness` tells how much the snapshot still counts."""
 
-    def __init__(self, source: SnapshotSource) -> None:
+    def __init__(self, source: SnapshotSource, freshness: Callable[[], Freshness] = lambda: Freshness.FRESH) -> None:
         self._source = source
+        self.freshness = freshness
 
     def person(self, person: PersonId) -> Person | None:
         return self._source.snapshot.people.get(person)

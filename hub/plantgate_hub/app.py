@@ -24,9 +24,11 @@ from . import tls as hub_tls
 from .access import SnapshotAccess
 from .api import ApiParts
 from .config import HubConfig
+from .connected import Connected, Connection
 from .domain.clients import ClientSettings
 from .domain.model import AgentId
 from .first_request import FirstRequestGuard
+from .freshness import Freshness
 from .identity.passwords import Passwords
 from .notify import Notify
 from .opening import Opened, open_services
@@ -41,12 +43,20 @@ from .vpn.follower import VpnFollower
 from .vpn.reconciler import VpnDataPlane
 from .vpn.revival import Revival
 from .vpn.state import VpnSettings
+from .vpn.watch import ConnectionWatch
 from .web import SERVER_OPTIONS, WebParts, build_web
 
 CERTIFICATE_CHECK = 3600.0
 """Seconds between looks at whether the TLS certificate has to be renewed."""
 PRESENCE_EVERY = 5.0
 """Seconds between notes of which agents are attached; readers take one for gone after 15."""
+FRESHNESS_EVERY = 1.0
+"""Seconds between looks at how old the snapshot is."""
+_STATUS = {
+    Freshness.FRESH: "serving",
+    Freshness.STALE: "not ready: the database does not answer; nobody new is let in",
+    Freshness.EXPIRED: "not ready: the database has not answered for too long; all access has ended",
+}
 VPN_RETRY = 10.0
 """Seconds until the VPN is tried again after the kernel refused it."""
 CLOCK_TOLERANCE = 300.0
@@ -113,6 +123,9 @@ class Node:
         )
         self._reports: asyncio.Queue[AgentState] = asyncio.Queue(maxsize=1000)
         self._notify = Notify()
+        self._alerts: asyncio.Queue[Connection] = asyncio.Queue(maxsize=1000)
+        self.connected = Connected(lambda: self._feed.snapshot, time.time, self._new_external)
+        """Who is connected to which plant now, as far as this node carries it."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         async with contextlib.AsyncExitStack() as stack:
@@ -126,9 +139,11 @@ class Node:
             stack.callback(probe.close)
             tasks = await stack.enter_async_context(_background())
             tasks.create_task(self._feed.run(), name="snapshot feed")
+            tasks.create_task(self._watch_freshness(), name="age of the snapshot")
             tasks.create_task(self._endpoint.run(), name="tunnel: desired states")
             tasks.create_task(self._store_reports(), name="tunnel: reports")
             tasks.create_task(self._store_presence(), name="tunnel: presence")
+            tasks.create_task(self._store_alerts(), name="connections: alerts")
             tasks.create_task(self._renew_certificate(), name="certificate")
             tasks.create_task(self._services.context.outbox.run(), name="mail")
             tasks.create_task(self._notify.watchdog(), name="watchdog")
@@ -142,8 +157,24 @@ class Node:
             self._log.info(Event.STOPPED)
             self._endpoint.close()
 
+    def _freshness(self) -> Freshness:
+        return self._config.database.limits().of(self._feed.staleness())
+
+    async def _watch_freshness(self) -> None:
+        """Say when the node stops letting people in, and when it is ready again."""
+        known = Freshness.FRESH
+        while True:
+            await asyncio.sleep(FRESHNESS_EVERY)
+            now = self._freshness()
+            if now is known:
+                continue
+            known = now
+            say = self._log.info if now is Freshness.FRESH else self._log.error
+            say(Event.STORE_FRESHNESS, state=now, revision=self._feed.snapshot.revision)
+            self._notify.send(f"STATUS={_STATUS[now]}")
+
     def _application(self, client_settings: ClientSettings) -> web.Application:
-        access = SnapshotAccess(self._feed)
+        access = SnapshotAccess(self._feed, self._freshness)
         hub = PinnedHub(self._config.name, self._keys.identity.public)
         enrolment = EnrolmentEndpoint(self._services.agents, hub, lambda: self._tls.certificates, time.time)
         parts = WebParts(
@@ -155,6 +186,7 @@ class Node:
             self._store,
             self._passwords,
             _derived(self._keys.vault, "known browsers"),
+            self.connected,
             hub=Hub(self._feed, self._registry, self._services, client_settings),
             api=ApiParts(
                 self._services,
@@ -215,12 +247,14 @@ class Node:
         interval = self._config.vpn.verify_interval
         while True:
             plane = _data_plane(self._config, self._keys, probe_port)
-            follower = VpnFollower(plane, self._feed, self._store, time.time, interval)
+            follower = VpnFollower(plane, self._feed, self._store, time.time, interval, self._freshness)
             revival = Revival(plane, self._registry.states, self._wireguard_key, time.time)
+            watch = ConnectionWatch(plane, lambda: self._feed.snapshot, self.connected, time.time)
             try:
                 async with asyncio.TaskGroup() as parts:
                     parts.create_task(follower.run())
                     parts.create_task(revival.run())
+                    parts.create_task(watch.run())
             except* KernelError as errors:
                 self._log.error(Event.VPN_OFF, cause="; ".join(map(str, errors.exceptions)))
             await asyncio.sleep(VPN_RETRY)
@@ -247,6 +281,18 @@ class Node:
                     await self._services.agents.report_boundary(state.agent, status.boundary)
             except PlantgateError as error:
                 self._log.warning(Event.REPORT_LOST, agent=state.agent, error=str(error))
+
+    def _new_external(self, connection: Connection) -> None:
+        if not self._alerts.full():
+            self._alerts.put_nowait(connection)
+
+    async def _store_alerts(self) -> None:
+        """Somebody by cooperation connected anew: the plant's owners find it on the plant's record."""
+        while True:
+            connection = await self._alerts.get()
+            account = self._feed.snapshot.people.get(connection.person)
+            with contextlib.suppress(PlantgateError):  # the feed says when the store is away
+                await self._services.alerts.external_connection(connection, account.name if account else "")
 
     async def _store_presence(self) -> None:
         """Who is attached here is kept for others who look: the command line, and later other nodes."""

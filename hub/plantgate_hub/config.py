@@ -9,6 +9,7 @@ from plantgate_shared.config import option
 from plantgate_shared.errors import ConfigError
 
 from .domain import pools
+from .freshness import StalenessLimits
 
 DEFAULT_PATH = Path("/etc/plantgate/hub.yaml")
 
@@ -50,6 +51,20 @@ class Database:
         "sqlite:////var/lib/plantgate-hub/hub.db",
         "sqlite:////absolute/path for one node, postgresql://user@host/name for many.",
     )
+    no_new_sessions_after: float = option(
+        60.0, "Seconds without an answer of the database after which nobody new is let in: no sign-in, no device page."
+    )
+    end_sessions_after: float = option(
+        900.0,
+        "Seconds without an answer after which everything ends: device pages and VPN stop until it answers again.",
+    )
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.no_new_sessions_after <= self.end_sessions_after:
+            raise ValueError("no_new_sessions_after must be at least 1 and at most end_sessions_after")
+
+    def limits(self) -> StalenessLimits:
+        return StalenessLimits(self.no_new_sessions_after, self.end_sessions_after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from plantgate_shared.protocol.control import DeviceLookedFor
 from .domain.model import Device, Person, PersonId, Plant, PlantId, TargetId, WebTarget
 from .domain.policy import Denial
 from .domain.snapshot import Change
+from .freshness import Freshness
 from .store.protocol import Credentials, PasswordRecord, SessionRecord, StoreUnavailable, TotpRecord
 from .store.protocol import Sessions as SessionRecords
 
@@ -62,6 +63,9 @@ class Access(Protocol):
     def refusal(self, person: PersonId, plant: PlantId, now: float) -> Denial | None:
         """Why the person may not open the plant's device pages; None: they may. That a second factor was passed in the
         session is checked by the proxy itself."""
+
+    def freshness(self) -> Freshness:
+        """Whether the snapshot is young enough to let anybody new in, or to go on at all."""
 
     def watch(self, listener: Callable[[Sequence[Change]], None]) -> Callable[[], None]:
         """Call `listener` with what changed after every change of the snapshot; returns what ends the watch."""

@@ -14,6 +14,7 @@ from plantgate_shared.secret import Secret
 
 from .api import PREFIX, ApiParts, Callers, build_api
 from .config import Web
+from .connected import Connected
 from .domain.model import PersonId
 from .domain.snapshot import Change
 from .identity.archive import SessionArchive
@@ -68,6 +69,8 @@ class WebParts:
     passwords: Passwords
     browser_key: Secret
     """Signs the known-browser cookie; losing it only means that browsers are strangers once more."""
+    connected: Connected
+    """Who is connected to which plant; device pages tell it."""
     session_policy: SessionPolicy = SessionPolicy()
     now: Clock = time.time
     hub: Hub = field(kw_only=True)
@@ -83,7 +86,15 @@ def build_web(parts: WebParts, agent_routes: list[web.RouteDef] | None = None) -
     codes = Codes()
     pages = Pages(parts.config)
     site = DeviceSite(
-        parts.config, parts.access, sessions, codes, parts.streams, parts.pins, pages.device_problem, parts.now
+        parts.config,
+        parts.access,
+        sessions,
+        codes,
+        parts.streams,
+        parts.pins,
+        pages.device_problem,
+        parts.now,
+        parts.connected,
     )
     services = parts.hub.services
     sign_in = SignIn(parts.credentials, parts.passwords, sessions, parts.browser_key, parts.now)

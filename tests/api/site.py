@@ -15,6 +15,7 @@ from plantgate_hub.api import PREFIX, ApiParts
 from plantgate_hub.api.openapi import document, problems_of
 from plantgate_hub.api.operation import API, Operation
 from plantgate_hub.api.problems import STATUS, TYPE_PREFIX, Problem, ProblemDetails
+from plantgate_hub.connected import Connected
 from plantgate_hub.domain.clients import ClientSettings
 from plantgate_hub.domain.model import AgentId, PersonId
 from plantgate_hub.domain.pools import Pools
@@ -181,6 +182,7 @@ async def api_site(store: SqlStore, world: Filled, clock: Clock) -> AsyncIterato
             store,
             passwords,
             Secret(b"b" * 32),
+            Connected(lambda: feed.snapshot, clock),
             now=clock,
             hub=Hub(feed, registry, services, CLIENTS),
             api=ApiParts(services, feed, lambda: online, settings, tokens),

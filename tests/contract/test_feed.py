@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 import structlog
 
-from plantgate_hub.domain.model import Job, OrgRole, PersonId, PlantId
+from plantgate_hub.domain.model import Hold, HoldScope, Job, OrgRole, PersonId, PlantId
 from plantgate_hub.domain.policy import job_of
 from plantgate_hub.domain.snapshot import Change, Kind
 from plantgate_hub.store import SnapshotFeed, StoreUnavailable, Update
@@ -164,6 +164,45 @@ async def test_a_store_that_is_away_leaves_the_snapshot_and_is_said_once(filled)
             await eventually(lambda: feed.staleness() < 0.2)
     events = [entry["event"] for entry in logs]
     assert events == [Event.STORE_UNREACHABLE, Event.STORE_REACHABLE]
+
+
+async def by_hand(store, statement):
+    async with store.engine.begin() as connection:
+        await connection.exec_driver_sql(statement)
+
+
+async def test_a_row_that_cannot_be_read_freezes_nothing_and_is_said_again(filled, other, monkeypatch):
+    monkeypatch.setattr("plantgate_hub.store.feed.ALARM_EVERY", 0.05)
+    await put(filled, GRANT, worlds.grant("ada", "wind", Job.VIEWER))
+    await by_hand(other, "UPDATE grants SET job = 99 WHERE job = 5")
+    with structlog.testing.capture_logs() as logs:
+        async with SnapshotFeed(filled, poll=0.02).running() as feed:
+            assert job_of(feed.snapshot, ADA, WIND, 0).job is Job.VIEWER
+            async with other.change("test") as change:
+                change.remove(worlds.grant("ada", "wind", Job.VIEWER))
+            await feed.reaches(await other.revision())
+            assert job_of(feed.snapshot, ADA, WIND, 0).job is None
+            await eventually(lambda: [entry["event"] for entry in logs].count(Event.ROW_UNREADABLE) >= 2)
+            assert feed.staleness() < 10
+            await by_hand(other, "UPDATE grants SET job = 5 WHERE job = 99")  # mended
+            await eventually(lambda: job_of(feed.snapshot, ADA, WIND, 0).job is Job.OPERATOR)
+            assert not filled.unreadable
+    assert {(entry["kind"], entry["key"]) for entry in logs if entry["event"] == Event.ROW_UNREADABLE} == {
+        (Kind.GRANT, "ada/wind//99")
+    }
+
+
+async def test_a_hold_that_becomes_unreadable_holds_everyone(filled, other):
+    hold = Hold(WIND, HoldScope.EXTERNAL, 1.0, "Bob")
+    async with SnapshotFeed(filled, poll=0.02).running() as feed:
+        async with other.change("test") as change:
+            change.put(hold)
+        await feed.reaches(await other.revision())
+        await by_hand(other, "UPDATE holds SET scope = 'all'")
+        await by_hand(other, "UPDATE changes SET key = 'wind/all' WHERE kind = 'hold'")
+        await by_hand(other, "UPDATE revision SET value = value + 1")
+        await by_hand(other, "UPDATE changes SET revision = revision + 1 WHERE kind = 'hold'")
+        await eventually(lambda: HoldScope.EVERYONE in {found.scope for found in feed.snapshot.holds_on(WIND)})
 
 
 async def test_a_time_box_closes_while_the_store_is_away(filled):

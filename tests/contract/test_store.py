@@ -34,7 +34,7 @@ from plantgate_hub.domain.model import (
     TargetId,
     WebTarget,
 )
-from plantgate_hub.domain.snapshot import Change, Entity, Kind, Snapshot, key_of, put
+from plantgate_hub.domain.snapshot import Change, Entity, Kind, Snapshot, key_of, kind_of, put
 from plantgate_hub.store import (
     ChangeBatch,
     Counter,
@@ -385,3 +385,61 @@ async def test_a_wrong_url_is_one_clear_error(url, message):
 async def test_a_server_that_is_not_there_is_away():
     with pytest.raises(StoreUnavailable, match="does not answer"):
         await open_store("postgresql://postgres@127.0.0.1:1/x", SEALER)
+
+
+BROKEN = [
+    # (what a hand wrote, who stands for the row, or nobody)
+    ("UPDATE grants SET job = 99 WHERE person = 'bob'", (Kind.GRANT, ("bob", "wind", "c", "99")), None),
+    ("UPDATE memberships SET role = 'king' WHERE person = 'bob'", (Kind.MEMBERSHIP, ("bob", "south")), None),
+    ("UPDATE cooperations SET cap = 0", (Kind.COOPERATION, ("c",)), None),
+    ("UPDATE subnets SET transit = 'nowhere' WHERE number = 1", (Kind.SUBNET, ("subnet1",)), None),
+    (
+        "UPDATE holds SET scope = 'nobody'",
+        (Kind.HOLD, ("wind", "nobody")),
+        Hold(PlantId("wind"), HoldScope.EVERYONE, 0.0, "hub", "a hold that cannot be read"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("statement", "row", "stand_in"), BROKEN)
+async def test_a_row_that_cannot_be_read_gives_nothing_and_keeps_no_other_from_being_read(
+    store, other, statement, row, stand_in
+):
+    async with store.change("test") as change:
+        for entity in WORLD:
+            change.put(entity)
+    async with other.engine.begin() as connection:
+        await connection.exec_driver_sql(statement)
+    snapshot = await other.load_snapshot()
+    kind, key = row
+    assert list(other.unreadable) == [row]
+    assert snapshot.table(kind).get(*key) is None
+    assert [entity for entity in snapshot.table(kind) if entity not in WORLD] == ([stand_in] if stand_in else [])
+    readable = [entity for entity in WORLD if kind_of(entity) is not kind]
+    assert set(readable) <= set(snapshot.entities())
+    # what is written from then on is decided and followed as ever
+    async with other.change("test") as change:
+        change.put(worlds.person("carl"))
+    batch = await other.changes_since(1)
+    assert [change.key for change in batch.changes] == [("carl",)]
+
+
+async def test_a_value_of_another_type_is_unreadable_too(store, other, database):
+    if not database.startswith("sqlite"):
+        return  # PostgreSQL keeps the types of its columns
+    async with store.change("test") as change:
+        for entity in WORLD:
+            change.put(entity)
+    async with other.engine.begin() as connection:
+        await connection.exec_driver_sql("UPDATE grants SET ends = 'soon' WHERE person = 'bob'")
+        await connection.exec_driver_sql("UPDATE connection_policies SET longest_purpose = 'long'")
+        await connection.exec_driver_sql("UPDATE preferences SET priority = 'high'")
+    snapshot = await other.load_snapshot()
+    assert set(other.unreadable) == {
+        (Kind.GRANT, ("bob", "wind", "c", "5")),
+        (Kind.CONNECTION_POLICY, ("north",)),
+        (Kind.PREFERENCE, ("ada", "subnet1")),
+    }
+    assert not snapshot.grants_of(PersonId("bob"))
+    assert snapshot.connection_policy_of(OrganizationId("north")).purpose_required
+    assert [preference.disabled for preference in snapshot.preferences] == [True]

@@ -15,6 +15,7 @@ from pathlib import Path
 from aiohttp import web
 
 from plantgate_hub.access import SnapshotAccess
+from plantgate_hub.connected import Connected
 from plantgate_hub.domain.model import (
     Device,
     DeviceId,
@@ -201,6 +202,7 @@ async def account_site(directory: Path, *, mails: bool = True) -> AsyncIterator[
             store,
             passwords,
             Secret(b"b" * 32),
+            Connected(lambda: feed.snapshot, now),
             now=now,
             hub=Hub(feed, AgentRegistry(), services, CLIENTS),
         )

@@ -23,6 +23,7 @@ from plantgate_hub.domain.model import (
     Purpose,
 )
 from plantgate_hub.domain.snapshot import put, remove
+from plantgate_hub.freshness import Freshness
 from tests.eventually import eventually
 from tests.harness.test_proxy_conformance import open_websocket, websocket_echo
 from tests.harness.web_site import PLANT, PORTAL, Browser, Site, device_url
@@ -144,6 +145,47 @@ async def test_the_portal_says_why_as_well(site: Site, browser: Browser):
     assert page.url.startswith(PORTAL)
     assert page.status == 403
     assert "on hold" in page.text
+
+
+async def test_a_snapshot_that_is_stale_lets_nobody_new_in_and_goes_on_for_who_is_in(site: Site, opened: Browser):
+    site.freshness = Freshness.STALE
+    assert (await opened.request("GET", device_url("inverter"), XHR)).status == 200
+    page = await opened.navigate(device_url("logger"))  # another device's page is a new session
+    assert (page.status, "database" in page.text) == (503, True)
+    async with site.browser() as browser:
+        assert (await browser.sign_in("tom@example.org")).status == 503
+    site.freshness = Freshness.FRESH
+    assert (await opened.navigate(device_url("logger"))).status == 200
+
+
+async def test_a_snapshot_that_is_too_old_ends_open_pages(site: Site, opened: Browser):
+    site.devices["inverter"].answer = websocket_echo
+    reader, writer, _ = await open_websocket(site, opened)
+    site.freshness = Freshness.EXPIRED
+    with contextlib.suppress(ConnectionError):
+        assert not await asyncio.wait_for(reader.read(100), 10)
+    writer.close()
+    assert (await opened.request("GET", device_url("inverter"), XHR)).status == 503
+
+
+async def test_who_is_connected_is_seen_and_a_new_external_connection_is_told_once(site: Site, opened: Browser):
+    (own,) = site.connected.on_plant(PLANT)
+    assert (own.person, own.external, own.open) == (OLGA, False, 0)
+    site.time += 3600.0
+    assert not site.connected.on_plant(PLANT)
+    by_cooperation(site)
+    site.devices["inverter"].answer = websocket_echo
+    _, writer, _ = await open_websocket(site, opened)
+    (external,) = site.connected.on_plant(PLANT)
+    assert (external.external, external.open, external.since) == (True, 1, site.time)
+    assert [alert.person for alert in site.alerts] == [OLGA]
+    site.time += 3600.0  # the websocket is still there
+    assert [connection.open for connection in site.connected.on_plant(PLANT)] == [1]
+    writer.close()
+    await eventually(lambda: site.connected.on_plant(PLANT)[0].open == 0)
+    assert len(site.alerts) == 1
+    assert site.connected.shown_to(PersonId("tom"), PLANT) == site.connected.on_plant(PLANT)
+    assert site.connected.shown_to(PersonId("vera"), PLANT) is None
 
 
 async def test_what_each_job_sees_on_the_home_page(site: Site):

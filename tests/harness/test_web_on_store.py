@@ -16,6 +16,7 @@ import pytest
 from aiohttp import web
 
 from plantgate_hub.access import SnapshotAccess
+from plantgate_hub.connected import Connected
 from plantgate_hub.domain.model import (
     AgentId,
     Device,
@@ -146,6 +147,7 @@ async def world(tmp_path) -> AsyncIterator[World]:
             store,
             passwords,
             Secret(b"b" * 32),
+            Connected(lambda: feed.snapshot, time.time),
             hub=Hub(feed, registry, Services(Context(store, Pools())), CLIENTS),
         )
         runner = web.AppRunner(build_web(parts), shutdown_timeout=1.0, **SERVER_OPTIONS)

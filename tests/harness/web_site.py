@@ -19,6 +19,7 @@ from yarl import URL
 
 from plantgate_hub.access import SnapshotAccess
 from plantgate_hub.config import Web
+from plantgate_hub.connected import Connected, Connection
 from plantgate_hub.domain.clients import ClientSettings
 from plantgate_hub.domain.impact import people_touched, plants_touched
 from plantgate_hub.domain.model import (
@@ -40,6 +41,7 @@ from plantgate_hub.domain.model import (
 )
 from plantgate_hub.domain.pools import Pools
 from plantgate_hub.domain.snapshot import Change, Snapshot, put, remove
+from plantgate_hub.freshness import Freshness
 from plantgate_hub.identity.archive import SessionArchive
 from plantgate_hub.identity.passwords import Passwords
 from plantgate_hub.identity.sessions import SessionPolicy
@@ -413,6 +415,8 @@ class Site:
 
     def __init__(self) -> None:
         self.time = 1_700_000_010.0
+        self.freshness = Freshness.FRESH
+        self.alerts: list[Connection] = []
         self.credentials = MemoryCredentials()
         self.records = MemorySessions()
         self.streams = LoopbackStreams()
@@ -421,6 +425,7 @@ class Site:
         self.port = 0
         organization = Organization(OrganizationId("org"), "Sonnenfeld Energie")
         self.feed = Feed(Snapshot.of([organization, Plant(PLANT, organization.id, "Solarpark Nord")]))
+        self.connected = Connected(lambda: self.feed.snapshot, lambda: self.time, self.alerts.append)
         self.credentials.on_activation = lambda person: self.set_totp_active(person, True)
         self._servers: list[asyncio.Server] = []
         self._code_step = 0
@@ -494,13 +499,14 @@ class Site:
         passwords = Passwords()
         parts = WebParts(
             config=CONFIG,
-            access=SnapshotAccess(self.feed),
+            access=SnapshotAccess(self.feed, lambda: self.freshness),
             credentials=self.credentials,
             sessions=self.records,
             streams=self.streams,
             pins=self.pins,
             passwords=passwords,
             browser_key=Secret(b"k" * 32),
+            connected=self.connected,
             session_policy=policy or SessionPolicy(),
             now=lambda: self.time,
             hub=self.hub,

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from plantgate_hub.access import SnapshotAccess
+from plantgate_hub.connected import Connected
 from plantgate_hub.domain.model import Agent, Job, Organization, OrgRole, Person, Plant, Scheme
 from plantgate_hub.domain.pools import Pools
 from plantgate_hub.domain.snapshot import Snapshot
@@ -175,6 +176,7 @@ async def world(empty_database, tmp_path) -> AsyncIterator[World]:
             store,
             passwords,
             Secret(b"b" * 32),
+            Connected(lambda: feed.snapshot, clock),
             now=clock,
             hub=Hub(feed, registry, services, CLIENTS),
         )

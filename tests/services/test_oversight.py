@@ -2,6 +2,7 @@
 
 import pytest
 
+from plantgate_hub.connected import NEW_AFTER, Connection, Means
 from plantgate_hub.domain.explain import Obstacle, Remedy, Way, Who
 from plantgate_hub.domain.model import HoldScope, Job, OrgRole, RouteReason
 from plantgate_hub.domain.policy import Action, Denial, Denied, decide
@@ -241,3 +242,20 @@ async def test_who_lost_a_grant_to_time_may_ask_why(shared):
     shared.clock.now += 60
     (found,) = await shared.services.answers.explain(shared.actor("tom"), tom, solar, [Action.USE_VPN])
     assert found.grounds[0].obstacle is Obstacle.ENDED
+
+
+# Alerts
+
+
+async def test_a_new_external_connection_goes_on_record_once(shared):
+    def connection(since):
+        return Connection(shared.id("sue"), shared.wind.id, Means.VPN, since, since, 1, external=True)
+
+    alerts = shared.services.alerts
+    assert await alerts.external_connection(connection(1000.0), "Sue")
+    assert not await alerts.external_connection(connection(1000.0 + NEW_AFTER - 1), "Sue")  # as another node would
+    assert await alerts.external_connection(connection(1000.0 + NEW_AFTER), "Sue")
+    record = await shared.services.answers.plant_record(shared.actor("ada"), shared.wind.id)
+    assert [(event.what, event.name, event.detail) for event in record] == [
+        (PlantEventKind.EXTERNAL_CONNECTED, "Sue", "VPN")
+    ] * 2

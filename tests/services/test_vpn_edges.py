@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from plantgate_hub.domain.model import HoldScope, Job
+from plantgate_hub.freshness import Freshness, StalenessLimits
 from plantgate_hub.services import CONSOLE, Services
 from plantgate_hub.store import SnapshotFeed
 from plantgate_hub.vpn.follower import VpnFollower
@@ -58,7 +59,8 @@ async def plant(world):
     await services.cooperations.accept(world.actor("sam"), offered.id)
     world.cooperation, world.address, world.kernel = offered, profile.address, Kernel()
     async with SnapshotFeed(world.store).running() as feed:
-        follower = VpnFollower(world.kernel, feed, world.store, time.time, 3600.0)
+        world.freshness = Freshness.FRESH
+        follower = VpnFollower(world.kernel, feed, world.store, time.time, 3600.0, lambda: world.freshness)
         running = asyncio.create_task(follower.run())
         yield world
         running.cancel()
@@ -120,3 +122,27 @@ async def test_a_declared_reason_opens_and_its_end_closes(plant):
         ends = time.time() + 1.5
         change.put(replace(purpose, ends=ends))
     assert ends <= await reaches(plant, False) <= ends + LATE
+
+
+async def test_what_is_too_old_closes_everything_until_it_is_confirmed_again(plant, monkeypatch):
+    monkeypatch.setattr("plantgate_hub.vpn.follower.FENCE_EVERY", 0.02)
+    await invite(plant)
+    await reaches(plant, True)
+    plant.freshness = Freshness.STALE
+    await asyncio.sleep(0)
+    assert await reaches(plant, True)
+    plant.freshness = Freshness.EXPIRED
+    await reaches(plant, False)
+    await plant.services.cooperations.withdraw(CONSOLE, plant.cooperation.id, plant.id("sue"))
+    await invite(plant, reason="again")
+    assert not plant.kernel.allowed[plant.address]  # changes that arrive meanwhile open nothing
+    plant.freshness = Freshness.FRESH
+    await reaches(plant, True)
+
+
+@pytest.mark.parametrize(
+    ("staleness", "freshness"),
+    [(0.0, "fresh"), (60.0, "fresh"), (61.0, "stale"), (900.0, "stale"), (901.0, "expired"), (float("inf"), "expired")],
+)
+def test_how_long_what_is_known_counts(staleness, freshness):
+    assert StalenessLimits().of(staleness) == freshness

@@ -11,8 +11,10 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Any
 
 from plantgate_hub.domain.model import Agent, AgentId, PersonId, PlantId, Profile, ProfileId, Subnet, SubnetId
+from plantgate_hub.domain.snapshot import Snapshot
 from plantgate_hub.vpn.reconciler import VpnDataPlane
 from plantgate_hub.vpn.state import ProfileElements, VpnSettings, VpnState
+from plantgate_hub.vpn.watch import uses
 from plantgate_shared.errors import PlantgateError
 from plantgate_shared.logging import configure
 from plantgate_shared.secret import Secret
@@ -69,6 +71,11 @@ async def obey(plane: VpnDataPlane, command: str, argument: Any) -> Any:
             return await plane.verify(state(argument))
         case "settle":
             return await plane.settle()
+        case "uses":
+            wanted = state(argument)
+            snapshot = Snapshot.of([*wanted.profiles, *wanted.subnets])
+            found = uses(snapshot, await plane.people_flows(), await plane.people_handshakes(), time.time())
+            return sorted([person, plant] for person, plant in found)
         case "available":
             return str(await plane.available())
         case "stop":

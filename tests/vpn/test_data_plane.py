@@ -47,6 +47,18 @@ async def test_only_what_is_inside_the_tunnels_is_tracked(world: World) -> None:
     assert "=51821" not in tracked
 
 
+async def test_who_uses_which_plant_is_seen_in_the_flows(world: World) -> None:
+    one, two = world.people["tech1"], world.people["tech2"]
+    await world.let("tech1", "north")
+    await world.let("tech2", "south")
+    world.lab["hub"].run(["conntrack", "-F"], check=False)
+    await eventually(lambda: one.device_name(DEVICE, timeout=2))
+    assert (await world.hub.tell("uses", world.state)).result == [[PEOPLE["tech1"], "north"]]
+    await eventually(lambda: two.device_name(DEVICE, timeout=2))
+    both = [[PEOPLE["tech1"], "north"], [PEOPLE["tech2"], "south"]]
+    assert (await world.hub.tell("uses", world.state)).result == both
+
+
 async def test_the_next_connection_after_a_switch_goes_to_the_other_plant(world: World) -> None:
     person = world.people["tech1"]
     await world.let("tech1", "north", aliases=("south",))

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from .. import cookies
 from ..domain.model import Person
+from ..freshness import Freshness
 from ..identity.passwords import Busy
 from ..identity.sessions import two_factor_is_fresh
 from ..identity.sign_in import SignIn, TooManyTries, WrongCode, WrongPassword
@@ -72,6 +73,8 @@ class Portal:
         following = safe_next(str(form.get("next", "/")))
         sent = request.headers.getall("Cookie", [])
         browser, old = cookies.single(sent, cookies.KNOWN_BROWSER), cookies.single(sent, cookies.PORTAL)
+        if self._access.freshness() is not Freshness.FRESH:
+            return self._sign_in_form(request, following, email, error="sign-in.busy", status=503)
         try:
             signed_in = await self._sign_in.with_password(
                 email, password, request.remote or "", browser, old, request.headers.get("User-Agent", "")
@@ -224,6 +227,8 @@ class Portal:
         if verdict is not Verdict.ALLOWED:
             known = destination if verdict is not Verdict.NOT_AVAILABLE else None
             return self._pages.portal_problem(request, VERDICTS[verdict], known)
+        if self._access.freshness() is not Freshness.FRESH:
+            return self._pages.portal_problem(request, Problem.HUB_STORE, destination)
         code = secrets.token_urlsafe(32)
         self._codes.mint(code, asked_for, session.id, now)
         back = f"{handover.CALLBACK_PATH}?attempt={asked_for.attempt}&code={code}"

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from ..domain.model import Person
 from ..domain.policy import Denial
+from ..freshness import Freshness
 from ..identity.sessions import Session
 from ..ports import Access, Destination
 
@@ -66,6 +67,8 @@ class Verdict(StrEnum):
     NO_TWO_FACTOR = "no two-factor"
     ON_HOLD = "on hold"
     NO_PURPOSE = "no purpose"
+    STORE_AWAY = "store away"
+    """What is known is too old to decide by."""
 
 
 _REFUSALS: dict[Denial, Verdict] = {
@@ -80,6 +83,8 @@ def permit(
     access: Access, person: Person | None, session: Session, destination: Destination | None, now: float
 ) -> Verdict:
     """Whether the person may open the page. The second factor must be set up *and* passed, whatever the role."""
+    if access.freshness() is Freshness.EXPIRED:
+        return Verdict.STORE_AWAY
     if person is None or destination is None:
         return Verdict.NOT_AVAILABLE
     plant = destination.plant.id

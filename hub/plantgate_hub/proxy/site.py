@@ -9,7 +9,9 @@ from aiohttp import web
 
 from .. import cookies
 from ..config import Web
+from ..connected import Connected
 from ..domain.model import Scheme
+from ..freshness import Freshness
 from ..identity.archive import SessionArchive
 from ..identity.sessions import Session
 from ..ports import Access, CertificatePins, Clock, Destination, StoreUnavailable, Streams
@@ -32,6 +34,7 @@ VERDICTS: dict[Verdict, Problem] = {
     Verdict.NO_TWO_FACTOR: Problem.NO_TWO_FACTOR,
     Verdict.ON_HOLD: Problem.ON_HOLD,
     Verdict.NO_PURPOSE: Problem.NO_PURPOSE,
+    Verdict.STORE_AWAY: Problem.HUB_STORE,
 }
 """What a refused request is answered with."""
 
@@ -74,6 +77,7 @@ class DeviceSite:
         pins: CertificatePins,
         problem_page: ProblemPage,
         now: Clock,
+        connected: Connected,
     ) -> None:
         self._config = config
         self._portal = Place(Scheme.HTTPS.value, config.portal_host.lower(), config.public_port).origin
@@ -83,6 +87,7 @@ class DeviceSite:
         self._forwarder = Forwarder(streams, pins)
         self._problem_page = problem_page
         self._now = now
+        self._connected = connected
         self.live = LiveExchanges(self._still_allowed, now)
 
     def origin_of(self, host: str) -> str:
@@ -136,7 +141,10 @@ class DeviceSite:
         siblings = self._access.siblings(destination)
         domain, port = self._config.devices_domain.lower(), self._config.public_port
         addresses = addresses_of(target, str(destination.device.address), siblings, domain, port)
-        with self.live.track(Exchange(session.id, target.host, _aborter(request))):
+        with (
+            self.live.track(Exchange(session.id, target.host, _aborter(request))),
+            self._connected.page(session.person, destination.plant.id),
+        ):
             return await self._forwarder.forward(request, destination, addresses, websocket)
 
     def _still_allowed(self, exchange: Exchange, now: float) -> bool:
@@ -181,6 +189,8 @@ class DeviceSite:
         if parent is None or not self._sessions.book.touch(parent.id, now):
             raise ProxyProblem(Problem.HANDOVER)
         self._permitted(parent, host)
+        if self._access.freshness() is not Freshness.FRESH:
+            raise ProxyProblem(Problem.HUB_STORE)
         response = _redirect(self.origin_of(host) + ticket.path)
         response.headers.add("Set-Cookie", cookies.render(name, "", 0))
         if session is None or session.parent != parent.id:

@@ -7,6 +7,7 @@ under the acting person's name.
 from dataclasses import replace
 
 from .agents import Agents, NewCode
+from .alerts import Alerts
 from .answers import EXPLAINABLE, Answers
 from .context import CONSOLE, HUB, Actor, Context, Witness, acting
 from .cooperations import Cooperations
@@ -45,6 +46,7 @@ class Services:
         self.holds = Holds(context)
         self.purposes = Purposes(context)
         self.answers = Answers(context)
+        self.alerts = Alerts(context)
 
     def witnessed_by(self, witness: Witness) -> "Services":
         """The same services, with somebody beside each change who may refuse it on the state it would be made on."""
@@ -57,6 +59,7 @@ __all__ = [
     "HUB",
     "Actor",
     "Agents",
+    "Alerts",
     "Answers",
     "Context",
     "Cooperations",

@@ -21,8 +21,10 @@ from .protocol import Store
 
 POLL = 0.25
 """Seconds between looks at the revision: the bound for changes whose announcement was lost."""
-_LONGEST_WAIT = 60.0
+_LONGEST_WAIT = 1.0
 """Seconds that the watch on time boxes sleeps at most: a wall clock that was set is noticed after that."""
+ALARM_EVERY = 30.0
+"""Seconds between looks at rows that could not be read: they are said again, and read anew: a hand may mend them."""
 ALL_SESSIONS: Key = ("*",)
 """Key of a session change that stands for any: history was lost, remembered sessions must be looked up again."""
 
@@ -87,6 +89,7 @@ class SnapshotFeed:
         self._snapshot = Snapshot()
         self._answered = float("-inf")
         self._away = False
+        self._next_alarm = float("-inf")
         self._listeners: list[Callable[[Update], None]] = []
         self._announced = asyncio.Event()
         self._changed = asyncio.Event()
@@ -168,16 +171,28 @@ class SnapshotFeed:
                 continue
 
     async def _catch_up(self) -> None:
+        if self._store.unreadable and time.monotonic() >= self._next_alarm:
+            self._next_alarm = time.monotonic() + ALARM_EVERY
+            await self._look_again()
         before = self._snapshot
         batch = await self._store.changes_since(before.revision)
         if batch is None:
             after = await self._store.load_snapshot()
-            changes = (*difference(before, after), Change(Kind.SESSION, ALL_SESSIONS))
-        elif not batch.changes:
-            return
-        else:
-            changes = batch.changes
-            after = before.apply(changes, batch.revision)
+            self._step(after, (*difference(before, after), Change(Kind.SESSION, ALL_SESSIONS)))
+        elif batch.changes:
+            self._step(before.apply(batch.changes, batch.revision), batch.changes)
+
+    async def _look_again(self) -> None:
+        """Say which rows cannot be read, and read everything anew: a hand may have mended them, without a change."""
+        after = await self._store.load_snapshot()
+        changes = difference(self._snapshot, after)
+        if changes:
+            self._step(after, changes)
+        for (kind, key), cause in self._store.unreadable.items():
+            self._log.error(Event.ROW_UNREADABLE, kind=kind, key="/".join(key), cause=cause)
+
+    def _step(self, after: Snapshot, changes: tuple[Change, ...]) -> None:
+        before = self._snapshot
         self._publish(after, changes, people_touched(before, after, changes), plants_touched(before, after, changes))
 
     def _publish(

@@ -1,6 +1,6 @@
 """What the hub asks of its store, whichever engine is behind it. `tests/contract` holds every engine to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,7 +10,7 @@ from typing import Protocol
 from plantgate_shared.errors import PlantgateError
 
 from ..domain.model import AgentId, PersonId, PlantId, TargetId
-from ..domain.snapshot import Change, Entity, Kind, Snapshot
+from ..domain.snapshot import Change, Entity, Key, Kind, Snapshot
 from .accounts import AccountChanges, Accounts
 
 
@@ -279,6 +279,11 @@ class Store(Protocol):
 
     @property
     def accounts(self) -> Accounts: ...
+
+    @property
+    def unreadable(self) -> Mapping[tuple[Kind, Key], str]:
+        """Rows that cannot be read, as far as they were met, with the cause. They give nobody anything; where a row's
+        absence would open something, its strictest reading is in force."""
 
     async def revision(self) -> int: ...
 

@@ -29,7 +29,7 @@ from .engines import make_engine, parse_url, reading, translated
 from .file_version import FileVersion
 from .migrate import upgrade
 from .protocol import ChangeBatch, ChangeRecord, ChangeTransaction, EnrolmentCode, Presence
-from .rows import CODECS
+from .rows import CODECS, STRICTEST
 from .sealing import Sealer
 from .side import SqlCodes, SqlCredentials, SqlPlantEvents, SqlSessions, enrolment_code
 from .sql_accounts import SqlAccounts
@@ -38,6 +38,7 @@ from .statements import insert_missing, upsert
 CHANGES_KEPT = 100_000
 """Revisions whose changes are kept: history for people, and how long a node may have been away without a full load."""
 _PRUNE_EVERY = 1_000
+Unreadable = dict[tuple[Kind, Key], str]
 _KEYS_AT_ONCE = 300
 """Keys in one IN list; SQLite takes at most 32,766 values in a statement, and statements stay small."""
 
@@ -69,6 +70,7 @@ class SqlStore:
         self.now = now
         self._writing = asyncio.Lock()
         self._newest: Snapshot | None = None
+        self._unreadable: Unreadable = {}
         self._ipv6_prefix: ipaddress.IPv6Network | None = None
         self._announcements = Announcements(engine)
         self._file = FileVersion(Path(str(engine.url.database))) if engine.dialect.name == "sqlite" else None
@@ -102,19 +104,31 @@ class SqlStore:
         async with self.read() as connection:
             return await _revision(connection)
 
+    @property
+    def unreadable(self) -> Unreadable:
+        return self._unreadable
+
     async def load_snapshot(self) -> Snapshot:
         async with self.read() as connection:
-            return await _load(connection)
+            return await self._load(connection)
 
     async def changes_since(self, revision: int) -> ChangeBatch | None:
         version = self._file.read() if self._file is not None else None
         if version is not None and self._seen == (version, revision):
             return ChangeBatch(revision)
         async with self.read() as connection:
-            batch = await _changes_since(connection, revision)
+            batch = await _changes_since(connection, revision, self._unreadable)
         if version is not None and batch is not None:
             self._seen = (version, batch.revision)
         return batch
+
+    async def _load(self, connection: AsyncConnection) -> Snapshot:
+        unreadable: Unreadable = {}
+        snapshot = await _load(connection, unreadable)
+        if unreadable != self._unreadable:
+            self._newest = None  # changes must not be decided on what stood for a row that can be read again
+        self._unreadable = unreadable
+        return snapshot
 
     async def history(self, limit: int = 100) -> tuple[ChangeRecord, ...]:
         table = tables.changes
@@ -187,10 +201,10 @@ class SqlStore:
     async def _current(self, connection: AsyncConnection) -> Snapshot:
         known = self._newest
         if known is not None:
-            batch = await _changes_since(connection, known.revision)
+            batch = await _changes_since(connection, known.revision, self._unreadable)
             if batch is not None:
                 return known.apply(batch.changes, batch.revision) if batch.changes else known
-        return await _load(connection)
+        return await self._load(connection)
 
     async def _finish(
         self, connection: AsyncConnection, transaction: SqlChange, before: Snapshot, actor: str
@@ -258,16 +272,19 @@ async def _revision(connection: AsyncConnection) -> int:
     return int((await connection.execute(select(tables.revision.c.value))).scalar_one())
 
 
-async def _load(connection: AsyncConnection) -> Snapshot:
+async def _load(connection: AsyncConnection, unreadable: Unreadable) -> Snapshot:
     revision = await _revision(connection)
     entities: list[Entity] = []
     for kind in ENTITY_KINDS:
-        entities += await _entities(connection, kind)
+        entities += await _entities(connection, kind, unreadable)
     return await asyncio.to_thread(Snapshot.of, entities, revision)  # a second or so at full size
 
 
-async def _entities(connection: AsyncConnection, kind: Kind, keys: Iterable[Key] | None = None) -> list[Entity]:
-    """All entities of the kind, or those of the keys."""
+async def _entities(
+    connection: AsyncConnection, kind: Kind, unreadable: Unreadable, keys: Iterable[Key] | None = None
+) -> list[Entity]:
+    """All entities of the kind, or those of the keys. One row that cannot be read keeps no other from being read: it
+    is noted, and its strictest reading stands for it."""
     codec = CODECS[kind]
     query = select(*codec.columns())
     assigned = select(tables.service_plants)
@@ -280,15 +297,23 @@ async def _entities(connection: AsyncConnection, kind: Kind, keys: Iterable[Key]
         else:
             query = query.where(tuple_(*columns).in_(values))
     rows = (await connection.execute(query)).all()
-    if kind is not Kind.SERVICE:
-        return [codec.decode(row) for row in rows]
     plants: dict[str, set[str]] = {}
-    for row in await connection.execute(assigned):
-        plants.setdefault(row.service, set()).add(row.plant)
-    return [codec.decode(row, frozenset(plants.get(row.id, ()))) for row in rows]
+    if kind is Kind.SERVICE:
+        for row in await connection.execute(assigned):
+            plants.setdefault(row.service, set()).add(row.plant)
+    entities: list[Entity] = []
+    for row in rows:
+        try:
+            entities.append(codec.decode(row, frozenset(plants.get(row.id, ())) if kind is Kind.SERVICE else None))
+        except ValueError as error:
+            key = codec.key_of_row(row)
+            unreadable[kind, key] = str(error)
+            if kind in STRICTEST:
+                entities.append(STRICTEST[kind](key))
+    return entities
 
 
-async def _changes_since(connection: AsyncConnection, revision: int) -> ChangeBatch | None:
+async def _changes_since(connection: AsyncConnection, revision: int, unreadable: Unreadable) -> ChangeBatch | None:
     current = await _revision(connection)
     if current == revision:
         return ChangeBatch(current)
@@ -302,18 +327,21 @@ async def _changes_since(connection: AsyncConnection, revision: int) -> ChangeBa
         keys.setdefault(Kind(row.kind), {})[tuple(row.key.split("/"))] = None
     changes: list[Change] = []
     for kind in Kind:
-        changes += await _changes_of(connection, kind, list(keys.get(kind, ())))
+        changes += await _changes_of(connection, kind, list(keys.get(kind, ())), unreadable)
     return ChangeBatch(current, tuple(changes))
 
 
-async def _changes_of(connection: AsyncConnection, kind: Kind, keys: list[Key]) -> list[Change]:
+async def _changes_of(connection: AsyncConnection, kind: Kind, keys: list[Key], unreadable: Unreadable) -> list[Change]:
     if kind is Kind.SESSION:
         return [Change(kind, key) for key in keys]
     present: dict[Key, Entity] = {}
+    for key in keys:
+        unreadable.pop((kind, key), None)
     for start in range(0, len(keys), _KEYS_AT_ONCE):
-        for entity in await _entities(connection, kind, keys[start : start + _KEYS_AT_ONCE]):
+        for entity in await _entities(connection, kind, unreadable, keys[start : start + _KEYS_AT_ONCE]):
             present[key_of(entity)] = entity
-    return [Change(kind, key, present.get(key)) for key in keys]
+    stand_ins = present.keys() - keys  # a hold of an unknown scope is one on everyone
+    return [Change(kind, key, present.get(key)) for key in (*keys, *stand_ins)]
 
 
 def _change_rows(changes: Sequence[Change], revision: int, actor: str, at: float) -> list[dict[str, Any]]:

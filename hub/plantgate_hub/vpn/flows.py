@@ -51,5 +51,10 @@ class Flows:
             flows = [flow for address in addresses for flow in await self._conntrack.flows(address)]
         return await self._conntrack.delete(await asyncio.to_thread(misled, flows, elements(), *self._pools))
 
+    async def of_people(self) -> list[Flow]:
+        """All flows of people to plants. Raises KernelError."""
+        profiles, transit = self._pools
+        return [f for f in await self._conntrack.flows() if f.source in profiles and f.reply_source in transit]
+
     def close(self) -> None:
         self._conntrack.close()

@@ -15,12 +15,15 @@ from ..domain.model import AgentId, PersonId, SubnetId
 from ..domain.policy import people_in_transition
 from ..domain.routes import routes_of
 from ..domain.snapshot import Snapshot
+from ..freshness import Freshness
 from ..store import SnapshotFeed, Store, Update
 from .elements import profile_elements
 from .reconciler import VpnDataPlane
 from .state import NOTHING, ProfileElements, VpnState
 
 Elements = dict[IPv4Address, ProfileElements]
+FENCE_EVERY = 1.0
+"""Seconds between looks at how old the snapshot is."""
 _READINGS = 5
 """Readings of the store that changes may overtake, one after the other, before what the feed says has to do."""
 
@@ -62,12 +65,16 @@ class VpnFollower:
         store: Store,
         now: Callable[[], float],
         verify_interval: float,
+        freshness: Callable[[], Freshness] = lambda: Freshness.FRESH,
     ) -> None:
         self._plane = plane
         self._feed = feed
         self._store = store
         self._now = now
         self._verify_interval = verify_interval
+        self._freshness = freshness
+        self._fenced = False
+        """Everything is closed, since what is known is too old."""
         self._elements: Elements = {}
         self._followed = 0
         """Revision of the newest update that was passed on."""
@@ -78,10 +85,12 @@ class VpnFollower:
         try:
             snapshot = self._feed.snapshot
             self._elements = await self._all_elements(snapshot)
-            await self._plane.start(vpn_state(snapshot, self._elements))
+            self._fenced = self._freshness() is Freshness.EXPIRED
+            await self._plane.start(vpn_state(snapshot, self._enforced()))
             self._log.info(Event.VPN_ON, profiles=len(snapshot.profiles), subnets=len(snapshot.subnets))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._verify(), name="vpn: verification")
+                tasks.create_task(self._fence(), name="vpn: age of what is known")
                 async for update in updates:
                     await self._follow(update)
         finally:
@@ -103,20 +112,41 @@ class VpnFollower:
         for address in gone:
             del self._elements[address]
         try:
-            if changed:
+            if changed and not self._fenced:
                 await self._plane.update(changed, snapshot.revision)
             if _peers_differ(update.before, snapshot):
-                await self._plane.change(vpn_state(snapshot, self._elements))
+                await self._plane.change(vpn_state(snapshot, self._enforced()))
         except PlantgateError as error:  # the data plane has closed what it could not enforce; verification repairs
             self._log.error(Event.KERNEL_REFUSED, error=str(error))
             return
         if changed:
             self._log.info(Event.CHANGES_APPLIED, revision=snapshot.revision, profiles=len(changed))
 
+    def _enforced(self) -> Elements:
+        return dict.fromkeys(self._elements, NOTHING) if self._fenced else self._elements
+
+    async def _fence(self) -> None:
+        """Close everything while the snapshot is too old, and open it again once the store has confirmed it."""
+        while True:
+            await asyncio.sleep(FENCE_EVERY)
+            expired = self._freshness() is Freshness.EXPIRED
+            if expired == self._fenced:
+                continue
+            self._fenced = expired
+            try:
+                await self._plane.update(self._enforced(), self._followed)
+            except PlantgateError as error:
+                self._fenced = not expired  # tried again at the next look
+                self._log.error(Event.KERNEL_REFUSED, error=str(error))
+            else:
+                self._log.error(Event.VPN_FENCED) if expired else self._log.info(Event.VPN_UNFENCED)
+
     async def _verify(self) -> None:
         """Store and kernel afresh: neither the snapshot nor what we did before is believed."""
         while True:
             await asyncio.sleep(self._verify_interval)
+            if self._fenced:
+                continue
             try:
                 await self._plane.verify(await self._fresh_state())
             except PlantgateError as error:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from plantgate_shared.errors import KernelError
+from plantgate_shared.kernel.conntrack import Flow
 from plantgate_shared.logging import Event, get_logger
 from plantgate_shared.secret import Secret
 
@@ -124,6 +125,14 @@ class VpnDataPlane:
     async def agent_handshakes(self) -> Mapping[str, int]:
         """Second of each gateway's last handshake by public key, 0 for never."""
         return await self._interfaces.agent_handshakes()
+
+    async def people_handshakes(self) -> Mapping[str, int]:
+        """The same of people."""
+        return await self._interfaces.people_handshakes()
+
+    async def people_flows(self) -> list[Flow]:
+        """Tracked flows of people to plants."""
+        return await self._flows.of_people()
 
     async def renew_agent(self, public_key: str) -> None:
         """Forget a gateway's WireGuard session and timestamps; its next handshake is taken whatever its clock says."""
