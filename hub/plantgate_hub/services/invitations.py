@@ -23,6 +23,8 @@ from .passwords import check_password
 from .people import add_account
 from .secrets import LinkVoid, hash_of, new_link_secret
 
+BY_LINK = Actor(None, "invitation link")
+"""Who has no account yet, in the history of changes."""
 MAX_OPEN = 200
 """Invitations of one organization that wait for an answer."""
 
@@ -119,7 +121,7 @@ class Invitations:
         """A new account with this membership. Raises LinkVoid, or Conflict where the address has an account."""
         await self.offer(secret)  # before the work of hashing
         hashed = await self._context.hash_password(check_password(password))
-        async with self._context.change(CONSOLE) as change:
+        async with self._context.change(BY_LINK) as change:
             offer = await self._taken(change, secret)
             person = await add_account(change, offer.invitation.email, name, hashed)
             await self._admit(change, acting(person.id), offer.invitation, person.id)
