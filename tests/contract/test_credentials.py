@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
+from plantgate_hub.domain.accounts import AccountEvent
 from plantgate_hub.domain.model import AgentId, PersonId, PlantId
 from plantgate_hub.domain.snapshot import Change, Kind
 from plantgate_hub.store import (
@@ -76,6 +77,16 @@ async def test_a_totp_step_is_used_once(filled, other):
     assert used.count(True) == 1
     assert not await filled.credentials.use_totp_step(ADA, 4)
     assert await filled.credentials.use_totp_step(ADA, 8)
+
+
+async def test_a_second_factor_is_replaced_only_while_there_is_one(filled, other):
+    assert not await filled.credentials.replace_totp(ADA, SECRET, 5)
+    assert await filled.credentials.active_totp(ADA) is None
+    await filled.credentials.activate_totp(ADA, SECRET, 5)
+    assert await other.credentials.replace_totp(ADA, "OTHER", 6)
+    assert await filled.credentials.active_totp(ADA) == TotpRecord("OTHER", 6)
+    events = [record.event for record in await other.accounts.history(9, ADA)]
+    assert events == [AccountEvent.SECOND_FACTOR_SET_UP] * 2
 
 
 async def test_secrets_are_not_readable_in_the_database(filled, database):
@@ -179,7 +190,12 @@ async def test_sessions(filled):
     assert await filled.sessions.touch("one", 5.0)
     assert await filled.sessions.pass_two_factor("one", 8.0)
     assert await filled.sessions.find("one", 9.0) == replace(_session("one"), last_seen=7.0, two_factor_at=8.0)
+    assert await filled.sessions.prove("one", 9.0)
+    assert await filled.sessions.find("one", 9.0) == replace(
+        _session("one"), last_seen=7.0, two_factor_at=8.0, proved_at=9.0
+    )
     assert not await filled.sessions.touch("two", 7.0)
+    assert not await filled.sessions.prove("two", 7.0)
     assert await filled.sessions.sweep(100.0) == 1
     assert await filled.sessions.of_person(ADA, 0.0) == ()
 

@@ -201,3 +201,4 @@ async def test_members_are_listed_to_those_who_manage_them_only(site: AccountSit
     del site.secrets["mod"], site.secrets["tom"]
     page = await get(ada, "/people")
     assert page.text.count("Reset the second factor of") == 2
+    assert 'href="/people"' in (await get(ada, "/account")).text

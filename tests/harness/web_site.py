@@ -113,8 +113,11 @@ class MemoryCredentials:
         self.on_activation(person)
         return True
 
-    async def replace_totp(self, person: PersonId, secret: str, step: int) -> None:
+    async def replace_totp(self, person: PersonId, secret: str, step: int) -> bool:
+        if person not in self.totp:
+            return False
         self.totp[person] = TotpRecord(secret, step)
+        return True
 
     async def use_totp_step(self, person: PersonId, step: int) -> bool:
         record = self.totp[person]

@@ -9,7 +9,7 @@ import pytest
 from plantgate_hub.domain.accounts import DAY, INVITATION_SECONDS, AccountEvent
 from plantgate_hub.domain.model import Job, OrgRole
 from plantgate_hub.services import CONSOLE, acting
-from plantgate_hub.services.invitations import MAX_OPEN, ForeignLink
+from plantgate_hub.services.invitations import MAX_OPEN, ForeignLink, TooManyInvitations
 from plantgate_hub.services.secrets import LinkVoid
 from plantgate_shared.errors import Conflict, Denied, InvalidInput, NotFound
 
@@ -202,6 +202,19 @@ async def test_an_invitation_never_changes_a_membership(world):
     with pytest.raises(Conflict, match="member already"):
         await world.services.invitations.accept(world.actor("sue"), secret)
     assert (await world.snapshot()).memberships.get(world.id("sue"), world.north.id).role is OrgRole.MODERATOR
+
+
+async def test_nobodys_mailbox_is_flooded(world):
+    service, ada = world.services.invitations, world.actor("ada")
+    for _ in range(5):
+        made = await service.create(ada, world.north.id, NEW)
+        await service.withdraw(ada, world.north.id, made.invitation.id)
+    with pytest.raises(TooManyInvitations, match="60 minutes"):
+        await service.create(ada, world.north.id, NEW)
+    await service.create(ada, world.north.id, "other@example.com")
+    await service.create(CONSOLE, world.north.id, NEW)
+    world.clock.now += 3600
+    await service.create(ada, world.north.id, NEW)
 
 
 async def test_open_invitations_are_bounded_and_expired_ones_make_room(world):

@@ -259,6 +259,13 @@ def test_no_device_hears_of_another_page():
     assert not {"Referer", "Origin"} & {name for name, _ in sent}
 
 
+@pytest.mark.parametrize("mode", list(HostMode))
+def test_an_api_token_never_reaches_a_device(mode: HostMode):
+    received = [("authorization", "Bearer pgt_" + "x" * 43), ("Authorization", "Basic dXNlcjpwYXNzd29yZA==")]
+    sent = headers.to_the_device(received, ADDRESSES, mode, websocket=False)
+    assert [value for name, value in sent if name.lower() == "authorization"] == ["Basic dXNlcjpwYXNzd29yZA=="]
+
+
 @given(st.lists(st.tuples(st.text("-_xX", min_size=1, max_size=9), st.text("abc,", max_size=5)), max_size=8))
 def test_hop_headers_and_underscores_never_pass(received: list[tuple[str, str]]):
     sent = headers.to_the_device([*received, ("Connection", "x-x, X"), ("TE", "x")], ADDRESSES, HostMode.MIX, False)

@@ -145,3 +145,17 @@ def test_freshness_of_the_second_factor(book: SessionBook):
     session = book.rotate(session, "q", 1, two_factor_at=1)
     assert sessions.two_factor_is_fresh(session, 50, POLICY)
     assert not sessions.two_factor_is_fresh(session, 51, POLICY)
+
+
+def test_a_proof_is_fresh_for_a_while_and_kept_through_rotation(book: SessionBook):
+    session = book.open(OLGA, "p", 0)
+    assert sessions.proof_is_fresh(session, 599, POLICY)
+    assert not sessions.proof_is_fresh(session, 600, POLICY)
+    proved = book.prove(session, 700)
+    assert proved
+    assert proved == book.get(session.id)
+    rotated = book.rotate(proved, "new", 701, 701)
+    assert sessions.proof_is_fresh(rotated, 1299, POLICY)
+    assert book.prove(session, 800) is None  # it has ended meanwhile
+    child = book.open_child(rotated, "inverter", "d")
+    assert not sessions.proof_is_fresh(child, 701, POLICY)

@@ -205,8 +205,7 @@ class SignIn:
 
     async def _activate(self, session: Session, secret: str, step: int, replacing: bool) -> bool:
         if replacing:
-            await self._credentials.replace_totp(session.person, secret, step)
-            return True
+            return await self._credentials.replace_totp(session.person, secret, step)
         return await self._credentials.activate_totp(session.person, secret, step)
 
     def _known(self, account: str, browser: str, proved: Proved) -> str:

@@ -8,6 +8,7 @@ from aiohttp import web
 from plantgate_shared.errors import Conflict, InvalidInput, NotFound
 
 from ..domain.accounts import DAY
+from ..domain.policy import INHERITING_ROLES
 from ..domain.scopes import TokenScope
 from ..identity.passwords import Busy
 from ..identity.sign_in import SignIn, TooManyTries, WrongCode, WrongPassword
@@ -89,12 +90,14 @@ class Account:
     async def overview(self, request: web.Request, visitor: Visitor) -> web.Response:
         notice = request.query.get("notice", "")
         records = await self._sign_in.sessions.of_person(visitor.person.id)
+        snapshot = await self._services.context.newest()
         return self._pages.page(
             request,
             "account/overview.html",
             person=visitor.person,
             notice=f"notice.{notice}" if notice in NOTICES else "",
             codes_left=await self._services.context.store.accounts.recovery_codes_left(visitor.person.id),
+            manages=any(held.role in INHERITING_ROLES for held in snapshot.memberships_of(visitor.person.id)),
             sessions=[self._shown(record, visitor) for record in reversed(records)],
         )
 

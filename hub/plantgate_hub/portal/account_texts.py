@@ -155,7 +155,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "You are signed in as {email}. Sign out, then open the link again with the account that is invited.",
         "Sie sind als {email} angemeldet. Melden Sie sich ab und öffnen Sie den Link mit dem eingeladenen Konto noch einmal.",
     ),
-    "invitation.sign-in": ("I have an account: sign in", "Ich habe ein Konto: anmelden"),
+    "invitation.has-account": ("I have an account", "Ich habe ein Konto"),
     "invitation.new": ("I have no account yet", "Ich habe noch kein Konto"),
     "invitation.name": ("Your name", "Ihr Name"),
     "invitation.make-account": ("Make account and join", "Konto anlegen und beitreten"),
@@ -196,6 +196,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "password-set.title": ("Your password is set", "Ihr Passwort ist gesetzt"),
     "password-set.text": ("Sign in with it.", "Melden Sie sich damit an."),
     "people.title": ("People", "Personen"),
+    "people.lead": ("Members, invitations, lost second factors", "Mitglieder, Einladungen, verlorene zweite Faktoren"),
     "people.nothing": (
         "You manage no organization's members. Administrators and Moderators do.",
         "Sie verwalten in keiner Organisation die Mitglieder. Das tun Administratoren und Moderatoren.",

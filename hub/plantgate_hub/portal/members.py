@@ -15,6 +15,8 @@ from .account import moment
 from .guards import Guards, Visitor, see_other
 from .pages import Pages
 
+_ROLES = (OrgRole.MEMBER, OrgRole.GUEST, OrgRole.MODERATOR, OrgRole.ADMINISTRATOR)
+"""In the order in which they are offered."""
 NOTICES = frozenset({"second-factor-reset", "invited"})
 
 
@@ -86,9 +88,7 @@ class Members:
                 for one in invitations
             ],
             "roles": [
-                role
-                for role in reversed(OrgRole)
-                if isinstance(may_set_role(snapshot, me, place.id, nobody, role), Allowed)
+                role for role in _ROLES if isinstance(may_set_role(snapshot, me, place.id, nobody, role), Allowed)
             ],
         }
 

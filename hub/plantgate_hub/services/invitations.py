@@ -4,6 +4,7 @@ The link is bound to the address. Who has no account makes one with it; who has 
 is told the same in either case. Where the hub sends mail, only the address's owner sees the link.
 """
 
+import math
 from dataclasses import dataclass, field
 
 from plantgate_shared.errors import Conflict, Denied, InvalidInput, NotFound
@@ -13,6 +14,7 @@ from ..domain.accounts import INVITATION_SECONDS, MAX_INVITATION_SECONDS, Accoun
 from ..domain.model import Job, Membership, OrganizationId, OrgRole, Person, PersonId
 from ..domain.policy import Action
 from ..domain.snapshot import Snapshot
+from ..identity.throttle import Key, Limit, Throttle
 from ..store.ids import new_id
 from ..store.protocol import ChangeTransaction
 from . import letters
@@ -23,8 +25,22 @@ from .passwords import check_password
 from .people import add_account
 from .secrets import LinkVoid, hash_of, new_link_secret
 
+BY_LINK = Actor(None, "invitation link")
+"""Who has no account yet, in the history of changes."""
 MAX_OPEN = 200
 """Invitations of one organization that wait for an answer."""
+
+
+PER_ADDRESS = Limit(burst=5, interval=3600.0)
+"""Invitations of one organization to one address: nobody's mailbox is flooded by inviting and withdrawing."""
+PER_INVITER = Limit(burst=100, interval=60.0)
+
+
+class TooManyInvitations(InvalidInput):
+    http_status = 429
+
+    def __init__(self, wait: float) -> None:
+        super().__init__("too many invitations", hint=f"try again in {math.ceil(wait / 60)} minutes")
 
 
 class ForeignLink(Denied):
@@ -53,6 +69,7 @@ class Offer:
 class Invitations:
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._throttle = Throttle()
 
     async def create(
         self,
@@ -80,6 +97,7 @@ class Invitations:
             for earlier in waiting:
                 if earlier.email == address or earlier.expires <= now:
                     await change.accounts.remove_invitation(earlier.id)
+            self._count(actor, organization, address)
             if sum(other.email != address and other.expires > now for other in waiting) >= MAX_OPEN:
                 raise Conflict(f"{MAX_OPEN} invitations are open already", hint="withdraw some first")
             secret, inviter = new_link_secret(), actor.person or ""
@@ -119,7 +137,7 @@ class Invitations:
         """A new account with this membership. Raises LinkVoid, or Conflict where the address has an account."""
         await self.offer(secret)  # before the work of hashing
         hashed = await self._context.hash_password(check_password(password))
-        async with self._context.change(CONSOLE) as change:
+        async with self._context.change(BY_LINK) as change:
             offer = await self._taken(change, secret)
             person = await add_account(change, offer.invitation.email, name, hashed)
             await self._admit(change, acting(person.id), offer.invitation, person.id)
@@ -135,6 +153,14 @@ class Invitations:
             if change.snapshot.memberships.get(account.id, offer.invitation.organization) is not None:
                 raise Conflict("you are a member already")
             return await self._admit(change, actor, offer.invitation, account.id)
+
+    def _count(self, actor: Actor, organization: OrganizationId, address: str) -> None:
+        if actor.person is None:
+            return
+        keys = (Key(PER_ADDRESS, f"{organization}:{address}"), Key(PER_INVITER, actor.person))
+        wait = self._throttle.take(keys, self._context.now())
+        if wait > 0:
+            raise TooManyInvitations(wait)
 
     async def _taken(self, change: ChangeTransaction, secret: str) -> Offer:
         invitation = await change.accounts.invitation(hash_of(secret))

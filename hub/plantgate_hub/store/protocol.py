@@ -214,8 +214,8 @@ class Credentials(Protocol):
     async def activate_totp(self, person: PersonId, secret: str, step: int) -> bool:
         """Store a confirmed secret whose code of `step` was just used; false when one is active already."""
 
-    async def replace_totp(self, person: PersonId, secret: str, step: int) -> None:
-        """The same in place of an active one, which is worth nothing from then on."""
+    async def replace_totp(self, person: PersonId, secret: str, step: int) -> bool:
+        """The same in place of an active one, which is worth nothing from then on; false when none is active."""
 
     async def use_totp_step(self, person: PersonId, step: int) -> bool:
         """Remember `step` as used, atomically; false when it or a later one was used before."""

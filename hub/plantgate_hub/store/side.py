@@ -107,10 +107,14 @@ class SqlCredentials(_Side):
             await change.accounts.record(self._second_factor_set_up(person))
             return True
 
-    async def replace_totp(self, person: PersonId, secret: str, step: int) -> None:
+    async def replace_totp(self, person: PersonId, secret: str, step: int) -> bool:
         async with self._store.change(person) as change:
+            account = change.snapshot.people.get(person)
+            if account is None or not account.totp_active:
+                return False
             await change.set_totp(person, secret, step)
             await change.accounts.record(self._second_factor_set_up(person))
+            return True
 
     def _second_factor_set_up(self, person: PersonId) -> AccountRecord:
         event = AccountEvent.SECOND_FACTOR_SET_UP
