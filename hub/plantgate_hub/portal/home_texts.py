@@ -25,7 +25,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "list.page": ("Page {number} of {pages}", "Seite {number} von {pages}"),
     "list.previous": ("Back", "Zurück"),
     "list.next": ("Next", "Weiter"),
-    "form.optional": ("optional", "freiwillig"),
+    "form.optional": ("optional", "optional"),
     "form.cancel": ("Cancel", "Abbrechen"),
     "form.save": ("Save", "Speichern"),
     "form.remove": ("Remove", "Entfernen"),

@@ -25,6 +25,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "setup.device.hint": ("What people call it.", "Wie man es nennt."),
     "setup.address": ("Address", "Adresse"),
     "setup.address.hint": ("In one of the plant's networks.", "In einem der Netze der Anlage."),
+    "setup.remove-device": ("Remove device", "Gerät entfernen"),
+    "setup.close-page": ("Close page", "Seite sperren"),
     "setup.add-device": ("Add device", "Gerät hinzufügen"),
     "setup.page": ("Approve a device's web page", "Webseite eines Geräts freigeben"),
     "setup.page.text": (

@@ -8,9 +8,10 @@ from ..domain.model import PlantId, Route, RouteState, SubnetId
 from ..domain.routes import routes_of
 from .desk import Desk, actor, matches, paged, searched, status_of
 from .guards import Response, Visitor
-from .overview import split_overlaps
+from .overview import Overlap, split_overlaps
 
-ROUTES_PER_PAGE = 50
+PER_PAGE = 25
+"""Rows; the routes of an overlap count as one, for they are never torn apart."""
 
 
 class MyRoutes:
@@ -35,6 +36,8 @@ class MyRoutes:
         def found(route: Route) -> bool:
             return matches(query, names[route.plant], str(route.network))
 
+        shown = [overlap for overlap in overlaps if any(map(found, overlap.routes))]
+        page = paged([*shown, *filter(found, single)], request, PER_PAGE)
         return self._desk.page(
             request,
             visitor,
@@ -43,8 +46,9 @@ class MyRoutes:
             here="routes",
             error=error,
             names=names,
-            overlaps=[overlap for overlap in overlaps if any(map(found, overlap.routes))],
-            page=paged([route for route in single if found(route)], request, ROUTES_PER_PAGE),
+            page=page,
+            overlaps=[row for row in page.rows if isinstance(row, Overlap)],
+            single=[row for row in page.rows if isinstance(row, Route)],
             count=len(routes),
             reachable=sum(route.state is RouteState.REACHABLE for route in routes),
             has_profile=bool(snapshot.profiles_of(visitor.person.id)),
