@@ -7,7 +7,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from plantgate_hub.domain.model import Job, OrgRole, PersonId, Scheme
+from plantgate_hub.domain.model import Job, OrganizationId, OrgRole, PersonId, Scheme
 from plantgate_hub.services import CONSOLE, Services, acting
 from tests.services.conftest import Gateway
 
@@ -49,14 +49,14 @@ async def fill(services: Services, now: float) -> Filled:
     people["root"] = (await services.people.bootstrap(CONSOLE, "root@example.com", "Root", "a good password")).id
     for name, organization, role in PEOPLE:
         made = await services.people.create(
-            CONSOLE, f"{name}@example.com", name.title(), organization=ids[organization], role=role
+            CONSOLE, f"{name}@example.com", name.title(), organization=OrganizationId(ids[organization]), role=role
         )
         people[name] = made.id
     ada, sam, wes = (acting(PersonId(people[name])) for name in ("ada", "sam", "wes"))
     await _fill_plants(services, ids, ada, wes)
     await _fill_access(services, ids, people, ada, sam, now)
     for name, owner in (("ada", ada), ("wes", wes)):
-        profile = await services.profiles.create(owner, owner.person, "laptop", public_key())
+        profile = await services.profiles.create(owner, PersonId(people[name]), "laptop", public_key())
         ids[f"profile of {name}"] = profile.id
     return world
 
