@@ -73,6 +73,10 @@ class Resource(Answer):
     """A thing that can be changed. Its answers carry an ETag, so they show what is stored and nothing that passes."""
 
 
+class ShownOnce(Answer):
+    """Holds a secret: it is given once and never kept."""
+
+
 Item = TypeVar("Item", bound=Answer)
 
 

@@ -23,6 +23,7 @@ from ..domain.model import TargetId
 from ..domain.snapshot import ENTITY_KINDS, Change, Entity, Key, Kind, Snapshot, key_of, kind_of
 from . import tables
 from .announce import Announcements
+from .answers import SqlAnswers
 from .change import SqlChange
 from .engines import make_engine, parse_url, reading, translated
 from .migrate import upgrade
@@ -71,6 +72,7 @@ class SqlStore:
         self.credentials = SqlCredentials(self)
         self.sessions = SqlSessions(self)
         self.codes = SqlCodes(self)
+        self.answers = SqlAnswers(self)
 
     async def start(self) -> None:
         await self._announcements.start()
