@@ -55,7 +55,7 @@ SAMPLES: dict[str, Sample] = {
     "remove_organization": Sample(who="root", where={"organization": "empty"}),
     "set_member": Sample(_given(role="moderator", job="technical-manager")),
     "create_account": Sample(_given(email="new@example.com", name="New"), "root"),
-    "create_member": Sample(_given(email="new@example.com", name="New", role="guest")),
+    "create_member": Sample(_given(email="guest@example.com", name="New", role="guest")),
     "change_account": Sample(_given(cloud_operator=True), "root"),
     "create_plant": Sample(_given(name="Hydro")),
     "rename_plant": Sample(_given(name="Windy")),

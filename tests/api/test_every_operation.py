@@ -95,8 +95,8 @@ async def test_a_body_that_is_none(site: ApiSite):
         for raw in (b"", b"{", b'{"name": "\xff"}', b'{"name": "\\ud800"}', b"\x00"):
             reply = await send(site, operation, raw=raw)
             assert (reply.status, reply.problem) == (400, Problem.MALFORMED), (operation.name, raw)
-        bodies: list[Any] = [[], "text", 7, {**sample_body(site, operation), "nonsense": 1}]
-        for body in bodies:
+        wrong: list[Any] = [[], "text", 7, {**sample_body(site, operation), "nonsense": 1}]
+        for body in wrong:
             reply = await send(site, operation, body=body)
             assert (reply.status, reply.problem) == (422, Problem.INVALID), (operation.name, body)
             assert reply.json["errors"]

@@ -52,6 +52,27 @@ async def test_fields_are_pointed_at(site: ApiSite):
     assert {error["parameter"] for error in reply.json["errors"]} == {"limit", "more"}
 
 
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "9999-12-31T23:59:59.999999-23:59",  # later than what Python's calendar can say in UTC
+        "0001-01-01T00:00:00+23:59",
+        "1969-12-31T23:59:59Z",
+        "2030-01-01T00:00:00",
+        "tomorrow",
+        1e300,
+        1900000000,
+    ],
+)
+async def test_moments_that_are_none(site: ApiSite, moment: object):
+    before = await site.revision()
+    body = {"person": site.id("vic"), "job": "viewer", "ends": moment}
+    reply = await site.call("POST", f"/plants/{site.id('solar')}/grants", body=body)
+    assert reply.problem is Problem.INVALID
+    assert [error["pointer"] for error in reply.json["errors"]] == ["#/ends"]
+    assert await site.revision() == before
+
+
 async def test_services_refusals_carry_their_hint(site: ApiSite):
     reply = await site.call("DELETE", f"/subnets/{site.id('wind subnet')}", match="*")
     assert reply.json == {

@@ -32,7 +32,7 @@ from ..domain.model import (
 from ..domain.snapshot import Snapshot
 from ..services.views import PlantRemoval, PlantSeen, ServiceRemoval
 from ..store.protocol import EnrolmentCode
-from .schema import Answer, JobName, Resource, moment
+from .schema import Answer, JobName, Resource, ShownOnce, moment
 
 # People and organizations
 
@@ -230,7 +230,7 @@ class EnrolmentCodeAnswer(Answer):
         return cls(**_code(code))
 
 
-class RevealedCodeAnswer(EnrolmentCodeAnswer):
+class RevealedCodeAnswer(EnrolmentCodeAnswer, ShownOnce):
     code: str = Field(description="For the installer. It is shown this once.")
 
     @classmethod

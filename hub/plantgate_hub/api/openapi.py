@@ -11,6 +11,7 @@ from .. import cookies
 from . import operations
 from .operation import API, Operation, Tag
 from .problems import CONTENT_TYPE, STATUS, TITLES, Problem, ProblemDetails
+from .repetition import HEADER
 from .schema import MAX_IDENTIFIER, Page
 
 VERSION = "3.1.1"
@@ -82,6 +83,8 @@ def problems_of(operation: Operation) -> frozenset[Problem]:
             found.add(Problem.STALE)
     if operation.needs_match:
         found.add(Problem.PRECONDITION)
+    if operation.repeatable:
+        found |= {Problem.KEY_REUSED, Problem.CONFLICT}
     return frozenset(found)
 
 
@@ -179,6 +182,8 @@ def _conditions(operation: Operation) -> list[Json]:
         found.append(_header("If-Match", text, required))
     if operation.creates:
         found.append(_header("If-None-Match", "* to make what is not there yet, instead of If-Match.", False))
+    if operation.repeatable:
+        found.append(_header(HEADER, "A word of your own: sent again with it, the request is carried out once.", False))
     if operation.method == "GET" and operation.has_etag:
         found.append(_header("If-None-Match", "ETags that are known: 304 when it is one of them.", False))
     return found

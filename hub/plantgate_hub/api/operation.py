@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 
 from ..domain.scopes import TokenScope
 from .problems import Problem
-from .schema import Answer, Body, Query, Resource
+from .schema import Answer, Body, Query, Resource, ShownOnce
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -80,6 +80,11 @@ class Operation:
     @property
     def has_etag(self) -> bool:
         return self.answer is not None and issubclass(self.answer, Resource)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it makes something and takes an Idempotency-Key."""
+        return self.status == 201 and self.answer is not None and not issubclass(self.answer, ShownOnce)
 
     def call(self, call: object, values: Mapping[str, Any]) -> Any:
         """What the handler makes of the request; `values` may hold more than its own parameters."""

@@ -32,6 +32,7 @@ class Problem(StrEnum):
     TOO_LARGE = "too-large"
     CONTENT_TYPE = "content-type"
     INVALID = "invalid"
+    KEY_REUSED = "key-reused"
     PRECONDITION = "precondition"
     TOO_MANY = "too-many"
     INTERNAL = "internal"
@@ -53,6 +54,7 @@ STATUS: dict[Problem, int] = {
     Problem.TOO_LARGE: 413,
     Problem.CONTENT_TYPE: 415,
     Problem.INVALID: 422,
+    Problem.KEY_REUSED: 422,
     Problem.PRECONDITION: 428,
     Problem.TOO_MANY: 429,
     Problem.INTERNAL: 500,
@@ -74,6 +76,7 @@ TITLES: dict[Problem, str] = {
     Problem.TOO_LARGE: "The request is too large",
     Problem.CONTENT_TYPE: "Requests are JSON",
     Problem.INVALID: "The request's content cannot be accepted",
+    Problem.KEY_REUSED: "The Idempotency-Key was used for another request",
     Problem.PRECONDITION: "The request has to say which state it changes",
     Problem.TOO_MANY: "Too many requests",
     Problem.INTERNAL: "Something went wrong in the hub",

@@ -32,9 +32,7 @@ Identifier = Annotated[str, Field(min_length=1, max_length=MAX_IDENTIFIER)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Reason = Annotated[str, Field(max_length=MAX_REASON, description="Why, for whoever reads it later.")]
 Email = Annotated[str, Field(min_length=3, max_length=MAX_EMAIL)]
-Moment = Annotated[
-    AwareDatetime, AfterValidator(_within_reason), Field(description="RFC 3339, with a time zone.", strict=False)
-]
+Moment = Annotated[AwareDatetime, AfterValidator(_within_reason), Field(description="RFC 3339, with a time zone.")]
 
 
 class JobName(StrEnum):
@@ -73,6 +71,10 @@ class Answer(BaseModel):
 
 class Resource(Answer):
     """A thing that can be changed. Its answers carry an ETag, so they show what is stored and nothing that passes."""
+
+
+class ShownOnce(Answer):
+    """Holds a secret: it is given once and never kept."""
 
 
 Item = TypeVar("Item", bound=Answer)

@@ -28,6 +28,7 @@ from .problems import (
     invalid_query,
     problem_of,
 )
+from .repetition import Repetitions, key_of
 from .schema import Answer, Page
 
 PREFIX = "/api/v1"
@@ -59,6 +60,8 @@ class _Server:
     def __init__(self, parts: ApiParts, authenticate: Authenticate) -> None:
         self._parts = parts
         self._authenticate = authenticate
+        context = parts.services.context
+        self._repetitions = Repetitions(context.store.answers, context.now)
 
     async def serve(self, operation: Operation, request: web.Request) -> web.Response:
         caller = await self._caller(operation, request)
@@ -71,7 +74,13 @@ class _Server:
         if operation.resource is not None and operation.method != "GET":
             condition = condition_of(request, operation.needs_match, operation.creates)
         call = Call(self._parts, caller, operation, values, condition)
-        answer = await run(operation, call, values)
+        key = key_of(request, operation)
+        if key:
+            answer = await self._repetitions.once(
+                caller.person, key, operation, values, lambda: run(operation, call, values)
+            )
+        else:
+            answer = await run(operation, call, values)
         if call.changed_to is not None:
             await self._follow(call.changed_to)
         status = 201 if condition is not None and condition.absent else operation.status

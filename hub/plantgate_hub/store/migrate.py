@@ -14,7 +14,7 @@ from plantgate_shared.errors import ConfigError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-NEWEST = "0004_accounts"
+NEWEST = "0005_kept_answers"
 """The last migration under `migrations/versions`; a contract test holds it to that."""
 _LOCK = 0x706C616E74  # any number of our own: PostgreSQL's advisory locks are named by numbers
 

@@ -141,6 +141,16 @@ class OneTimeCode:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """What is known of a request under a key that was used before."""
+
+    fingerprint: str
+    """Of the request: another one's answer is none to this."""
+    body: str | None
+    """None while the request is under way, or when the hub ended within it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Presence:
     """When an agent was last heard of, and where."""
 
@@ -264,6 +274,20 @@ class PlantEvents(Protocol):
         """Delete what happened before; how many."""
 
 
+class Answers(Protocol):
+    """Answers that are given once more to whoever sends the same request under the same key."""
+
+    async def begin(
+        self, person: PersonId, key: str, fingerprint: str, now: float, expires: float
+    ) -> KeptAnswer | None:
+        """Take the key for a request that is about to be carried out: None; what is kept when it is taken already."""
+
+    async def finish(self, person: PersonId, key: str, body: str) -> None: ...
+
+    async def forget(self, person: PersonId, key: str) -> None:
+        """The request came to nothing: the key is free again."""
+
+
 class Store(Protocol):
     @property
     def credentials(self) -> Credentials: ...
@@ -273,6 +297,9 @@ class Store(Protocol):
 
     @property
     def codes(self) -> OneTimeCodes: ...
+
+    @property
+    def answers(self) -> Answers: ...
 
     @property
     def plant_events(self) -> PlantEvents: ...

@@ -60,7 +60,9 @@ def plant_event_row(event: PlantEvent) -> dict[str, Any]:
     }
 
 
-class _Side:
+class Side:
+    """What the parts of the store beside the snapshot share."""
+
     def __init__(self, store: "SqlStore") -> None:
         self._store = store
 
@@ -71,7 +73,7 @@ class _Side:
                 return [await connection.execute(statement) for statement in statements]
 
 
-class SqlCredentials(_Side):
+class SqlCredentials(Side):
     async def password_of(self, email: str) -> PasswordRecord | None:
         people, table = tables.people, tables.credentials
         query = (
@@ -134,7 +136,7 @@ def _session(row: Row[Any]) -> SessionRecord:
     return SessionRecord(**{name: getattr(row, name) for name in _SESSION_FIELDS})
 
 
-class SqlSessions(_Side):
+class SqlSessions(Side):
     async def add(self, session: SessionRecord) -> None:
         row = {name: getattr(session, name) for name in _SESSION_FIELDS}
         await self._write(insert(tables.sessions).values(row))
@@ -179,7 +181,7 @@ class SqlSessions(_Side):
         return result.rowcount
 
 
-class SqlCodes(_Side):
+class SqlCodes(Side):
     async def add(self, code: OneTimeCode) -> None:
         names = ("hash", "purpose", "person", "expires", "host", "session", "state")
         async with self._store.write() as connection:
@@ -203,7 +205,7 @@ class SqlCodes(_Side):
         return result.rowcount
 
 
-class SqlPlantEvents(_Side):
+class SqlPlantEvents(Side):
     async def add(self, event: PlantEvent) -> None:
         await self._write(insert(tables.plant_events).values(plant_event_row(event)))
 

@@ -24,6 +24,7 @@ from ..domain.model import TargetId
 from ..domain.snapshot import ENTITY_KINDS, Change, Entity, Key, Kind, Snapshot, key_of, kind_of
 from . import tables
 from .announce import Announcements
+from .answers import SqlAnswers
 from .change import SqlChange
 from .engines import make_engine, parse_url, reading, translated
 from .file_version import FileVersion
@@ -81,6 +82,7 @@ class SqlStore:
         self.codes = SqlCodes(self)
         self.plant_events = SqlPlantEvents(self)
         self.accounts = SqlAccounts(self)
+        self.answers = SqlAnswers(self)
 
     async def start(self) -> None:
         await self._announcements.start()

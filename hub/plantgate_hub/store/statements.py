@@ -14,9 +14,11 @@ async def upsert(connection: AsyncConnection, table: Any, rows: Sequence[dict[st
     await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=others), rows)
 
 
-async def insert_missing(connection: AsyncConnection, table: Any, row: dict[str, Any]) -> None:
+async def insert_missing(connection: AsyncConnection, table: Any, row: dict[str, Any]) -> bool:
+    """Insert the row unless there is one of its key; whether there was none."""
     keys = [column.name for column in table.primary_key.columns]
-    await connection.execute(_insert(connection)(table).values(row).on_conflict_do_nothing(index_elements=keys))
+    statement = _insert(connection)(table).values(row).on_conflict_do_nothing(index_elements=keys)
+    return bool((await connection.execute(statement)).rowcount)
 
 
 def _insert(connection: AsyncConnection) -> Any:

@@ -291,6 +291,15 @@ enrolment_codes = Table(
     _moment("used_at", nullable=True),
     _text("agent"),  # made with it; empty: none
 )
+kept_answers = Table(
+    "kept_answers",
+    metadata,
+    _owned("person", "people.id", primary_key=True),
+    _text("key", primary_key=True),
+    _text("fingerprint"),
+    Column("body", Text),  # null while the request is under way
+    Column("expires", Double, nullable=False, index=True),
+)
 presences = Table(
     "presences",
     metadata,
