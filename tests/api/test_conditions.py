@@ -54,18 +54,22 @@ async def test_a_weak_tag_is_not_enough_for_a_change(site: ApiSite):
     assert (await site.call("PATCH", path, body={"name": "x"}, match=f"W/{etag}")).problem is Problem.STALE
 
 
-async def test_a_membership_is_made_where_there_is_none(site: ApiSite):
-    path = f"/organizations/{site.id('north')}/members/{site.id('sue')}"
-    member, absent = {"role": "member"}, {"If-None-Match": "*"}
-    assert (await site.call("PUT", path, body=member)).problem is Problem.PRECONDITION
-    assert (await site.call("PUT", path, body=member, match="*")).problem is Problem.NOT_FOUND
-    made = await site.call("PUT", path, body=member, headers=absent)
-    assert made.status == 201
-    assert await site.etag(path) == made.headers["ETag"]
-    assert (await site.call("PUT", path, body=member, headers=absent)).problem is Problem.STALE
-    changed = await site.call("PUT", path, body={"role": "guest"}, match=made.headers["ETag"])
+async def test_nobody_is_made_a_member_unasked(site: ApiSite):
+    members = f"/organizations/{site.id('north')}/members"
+    for stranger in (site.id("sue"), "nobody"):
+        for condition in ({"match": "*"}, {"match": "*", "headers": {"If-None-Match": "*"}}):
+            reply = await site.call("PUT", f"{members}/{stranger}", body={"role": "member"}, **condition)
+            assert reply.problem is Problem.NOT_FOUND
+
+
+async def test_a_member_is_changed_as_seen(site: ApiSite):
+    path = f"/organizations/{site.id('north')}/members/{site.id('tom')}"
+    etag, guest = await site.etag(path), {"role": "guest"}
+    assert (await site.call("PUT", path, body=guest)).problem is Problem.PRECONDITION
+    changed = await site.call("PUT", path, body=guest, match=etag)
     assert (changed.status, changed.json["role"]) == (200, "guest")
-    assert (await site.call("PUT", path, body=member, match=made.headers["ETag"])).problem is Problem.STALE
+    assert await site.etag(path) == changed.headers["ETag"]
+    assert (await site.call("PUT", path, body={"role": "member"}, match=etag)).problem is Problem.STALE
 
 
 async def test_an_offer_is_accepted_as_it_was_seen(site: ApiSite):

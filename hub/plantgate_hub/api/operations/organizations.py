@@ -9,7 +9,7 @@ from ..answers import MemberAnswer, OrganizationAnswer, PersonAnswer
 from ..call import Call
 from ..operation import Tag, operation
 from ..problems import Problem
-from ..schema import Body, Email, Identifier, JobName, Name, Page, PageQuery, page_of
+from ..schema import Body, Email, JobName, Name, Page, PageQuery, page_of
 from .account import Rename
 
 _CONFLICT = frozenset({Problem.CONFLICT})
@@ -17,18 +17,11 @@ _CONFLICT = frozenset({Problem.CONFLICT})
 
 class NewOrganization(Body):
     name: Name
-    administrator: Identifier | None = Field(None, description="Person who becomes its first Administrator.")
 
 
 class MemberChange(Body):
     role: OrgRole
     job: JobName | None = Field(None, description="On every plant of the organization; at most technical-manager.")
-
-
-class NewMember(Body):
-    email: Email
-    name: Name
-    role: OrgRole = OrgRole.MEMBER
 
 
 class NewAccount(Body):
@@ -62,12 +55,14 @@ def show_organization(call: Call, organization: OrganizationId) -> OrganizationA
     Tag.ORGANIZATIONS,
     TokenScope.PLATFORM,
     location="/organizations/{id}",
-    problems=_CONFLICT | {Problem.NOT_FOUND},
+    problems=_CONFLICT,
 )
 async def create_organization(call: Call, body: NewOrganization) -> OrganizationAnswer:
-    """Make an organization, with its default VPN service (cloud operators)."""
-    administrator = PersonId(body.administrator) if body.administrator is not None else None
-    return OrganizationAnswer.of(await call.services.organizations.create(call.actor, body.name, administrator))
+    """Make an organization, with its default VPN service (cloud operators).
+
+    Invite its first Administrator then.
+    """
+    return OrganizationAnswer.of(await call.services.organizations.create(call.actor, body.name))
 
 
 @operation(
@@ -118,13 +113,12 @@ def show_member(call: Call, organization: OrganizationId, person: PersonId) -> M
     Tag.ORGANIZATIONS,
     TokenScope.ACCESS,
     resource=show_member,
-    creates=True,
     problems=_CONFLICT,
 )
 async def set_member(call: Call, organization: OrganizationId, person: PersonId, body: MemberChange) -> MemberAnswer:
-    """Make a person a member, or change their role and organization-wide job.
+    """Change a member's role and organization-wide job.
 
-    Moderators cannot make or change Administrators.
+    Moderators cannot make or change Administrators. Nobody becomes a member unasked: invite them.
     """
     job = body.job.job if body.job is not None else None
     member = await call.services.organizations.set_member(call.actor, organization, person, body.role, job)
@@ -164,22 +158,6 @@ async def create_account(call: Call, body: NewAccount) -> PersonAnswer:
     """Make an account that belongs to no organization yet (cloud operators)."""
     people = call.services.people
     person = await people.create(call.actor, body.email, body.name, cloud_operator=body.cloud_operator)
-    return PersonAnswer.of(person)
-
-
-@operation(
-    "POST",
-    "/organizations/{organization}/people",
-    Tag.ORGANIZATIONS,
-    TokenScope.ACCESS,
-    location="/people/{id}",
-    resource=show_organization,
-    problems=_CONFLICT,
-)
-async def create_member(call: Call, organization: OrganizationId, body: NewMember) -> PersonAnswer:
-    """Make an account for a new member of the organization."""
-    people = call.services.people
-    person = await people.create(call.actor, body.email, body.name, organization=organization, role=body.role)
     return PersonAnswer.of(person)
 
 
