@@ -267,6 +267,26 @@ async def test_errors_from_the_plant_reach_the_person(world: World) -> None:
     await eventually(refused)
 
 
+@pytest.mark.parametrize("port", [51820, 51821])
+async def test_a_device_may_use_the_ports_that_wireguard_has_on_the_hub(world: World, port: int) -> None:
+    """What is inside the tunnel is translated whatever its port; only the hub's own datagrams go untracked."""
+    person = world.people["tech1"]
+    await world.let("tech1", "north")
+    arrived = _datagrams_at(world.lab["north-device"], port, answer=True)
+    made = person.host.socket(socket.SOCK_DGRAM)
+    made.connect((DEVICE, port))
+
+    def answered() -> bool:
+        made.send(b"anybody there?")
+        arrived()
+        try:
+            return made.recv(100) == b"anybody there?"
+        except BlockingIOError:
+            return False
+
+    await eventually(answered, poll=0.1)
+
+
 async def test_segments_fit_the_tunnel(world: World) -> None:
     """The person's client believes in 1420 bytes; the hub's interfaces carry 1380."""
     await world.let("tech1", "north")

@@ -40,8 +40,8 @@ table ip {name} {{
 
     chain outside_in {{
         type filter hook prerouting priority raw; policy accept;
-        udp dport {settings.users_port} notrack accept
-        udp dport {settings.agents_port} @th,64,32 != {magic:#x} notrack
+        udp dport {settings.users_port} iifname != "{OURS}" notrack accept
+        udp dport {settings.agents_port} iifname != "{OURS}" @th,64,32 != {magic:#x} notrack
     }}
     chain outside_out {{
         type filter hook output priority raw; policy accept;
