@@ -50,6 +50,9 @@ CERTIFICATE_CHECK = 3600.0
 """Seconds between looks at whether the TLS certificate has to be renewed."""
 PRESENCE_EVERY = 5.0
 """Seconds between notes of which agents are attached; readers take one for gone after 15."""
+RECORD_KEPT = 730 * 86400.0
+"""Seconds for which a plant's record is kept: 24 months, as the audit."""
+RECORD_SWEEP = 6 * 3600.0
 FRESHNESS_EVERY = 1.0
 """Seconds between looks at how old the snapshot is."""
 _STATUS = {
@@ -144,6 +147,7 @@ class Node:
             tasks.create_task(self._store_reports(), name="tunnel: reports")
             tasks.create_task(self._store_presence(), name="tunnel: presence")
             tasks.create_task(self._store_alerts(), name="connections: alerts")
+            tasks.create_task(self._tidy_records(), name="plants' records")
             tasks.create_task(self._renew_certificate(), name="certificate")
             tasks.create_task(self._services.context.outbox.run(), name="mail")
             tasks.create_task(self._notify.watchdog(), name="watchdog")
@@ -293,6 +297,13 @@ class Node:
             account = self._feed.snapshot.people.get(connection.person)
             with contextlib.suppress(PlantgateError):  # the feed says when the store is away
                 await self._services.alerts.external_connection(connection, account.name if account else "")
+
+    async def _tidy_records(self) -> None:
+        """Plants' records are kept as long as the audit is."""
+        while True:
+            with contextlib.suppress(PlantgateError):  # the feed says when the store is away
+                await self._store.plant_events.sweep(time.time() - RECORD_KEPT)
+            await asyncio.sleep(RECORD_SWEEP)
 
     async def _store_presence(self) -> None:
         """Who is attached here is kept for others who look: the command line, and later other nodes."""

@@ -151,6 +151,20 @@ async def test_reasons_that_are_not_taken(shared, text, seconds):
     assert not list((await shared.snapshot()).purposes)
 
 
+async def test_what_has_ended_is_kept_on_record_only(shared):
+    sue, purposes = shared.actor("sue"), shared.services.purposes
+    await purposes.declare(sue, shared.wind.id, "first", HOUR)
+    await shared.services.grants.give(shared.actor("ada"), shared.id("tom"), shared.solar.id, Job.OPERATOR)
+    shared.clock.now += HOUR
+    for name, plant in (("tom", shared.solar.id), ("tom", shared.wind.id)):
+        await purposes.declare(shared.actor(name), plant, "second")
+    assert len((await shared.snapshot()).purposes) == 3  # each tidies their own
+    shared.clock.now += 9 * HOUR
+    await purposes.declare(shared.actor("tom"), shared.wind.id, "third")
+    assert {purpose.text for purpose in (await shared.snapshot()).purposes} == {"first", "third"}
+    assert len(await shared.services.answers.plant_record(shared.actor("tom"), shared.wind.id)) == 3
+
+
 async def test_a_shorter_limit_cuts_what_was_declared(shared):
     purposes, ada = shared.services.purposes, shared.actor("ada")
     await purposes.set_policy(ada, shared.north.id, required=True)

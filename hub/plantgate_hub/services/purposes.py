@@ -65,6 +65,9 @@ class Purposes:
                     hint="declare it anew when it has ended",
                 )
             now = self._context.now()
+            for ended in snapshot.purposes_of(actor.person):
+                if ended.ends <= now:
+                    change.remove(ended)  # the plant's record keeps it
             purpose = Purpose(actor.person, plant, reason, now, now + lasts)
             change.put(purpose)
             person, name = account_of(snapshot, actor)
