@@ -156,3 +156,6 @@ async def test_the_look_is_kept_and_only_ours_is_taken(world: World):
         (html,) = Document(page.text).all("html")
         assert (html.get("data-theme"), html.get("lang")) == ("dark", "de")
         assert page.url == f"{PORTAL}/"
+        page = await browser.submit(f"{PORTAL}/routes/unknown/prefer", {})
+        (following,) = [e.get("value") for e in Document(page.text).all("input") if e.get("name") == "next"]
+        assert (await browser.navigate(PORTAL + following)).status == 200

@@ -122,6 +122,9 @@ async def test_what_was_typed_stays_beside_what_is_wrong_with_it(world: World):
         page = await browser.submit(f"{base}/targets", {"device": world.device("solar").id, "host": "x", "port": "no"})
         assert page.status == 422
         assert "is not a TCP port" in page.text
+        await browser.submit(f"{PORTAL}/look", {"language": "de"})
+        page = await browser.submit(f"{base}/devices", {"name": "Meter", "address": "10.99.0.1"})
+        assert "10.99.0.1 liegt in keinem Netz der Anlage (fügen Sie zuerst sein Netz hinzu)" in page.text
 
 
 async def test_parts_of_other_plants_are_out_of_reach(world: World):

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from plantgate_hub.domain.model import PersonId, PlantId, Route, RouteState, SubnetId
+from plantgate_hub.portal import error_texts
 from plantgate_hub.portal.catalogue import Language
 from plantgate_hub.portal.desk import matches, paged
+from plantgate_hub.portal.error_texts import in_language
 from plantgate_hub.portal.look import COOKIE, Look, Theme, chosen, read
 from plantgate_hub.portal.moments import machine_moment, read_moment, show_moment
 from plantgate_hub.portal.overview import split_overlaps
@@ -126,6 +128,38 @@ def test_a_strange_choice_changes_nothing(theme: str, language: str):
     assert after.theme in Theme
     assert theme in tuple(Theme) or after.theme is Theme.DARK
     assert language in tuple(Language) or after.language is Language.GERMAN
+
+
+# Errors in German
+
+
+@pytest.mark.parametrize(
+    ("english", "german"),
+    [
+        ("'10.0.0.1/8' is not a network address", "'10.0.0.1/8' ist keine Netzadresse"),
+        ("10.7.0.1 is in none of the plant's subnets", "10.7.0.1 liegt in keinem Netz der Anlage"),
+        ("the name is longer than 100 characters", "Name: Höchstens 100 Zeichen"),
+        ("192.168.1.0/24 holds the device 'Meter'", "In 192.168.1.0/24 liegt das Gerät 'Meter'"),
+    ],
+)
+def test_a_services_message_in_german(english: str, german: str):
+    assert in_language(english, Language.GERMAN) == german
+    assert in_language(english, Language.ENGLISH) == english
+    assert in_language("something that nobody translated", Language.GERMAN) is None
+
+
+def test_each_translated_message_is_one_that_can_come():
+    """With as many gaps on both sides, and to be found in the sources: otherwise it was reworded there."""
+    package = resources.files("plantgate_hub")
+    sources = "".join(
+        file.read_text(encoding="utf-8")
+        for folder in ("services", "domain", "portal")
+        for file in package.joinpath(folder).iterdir()
+        if file.name.endswith(".py") and file.name != "error_texts.py"
+    )
+    for english, german in error_texts.GERMAN.items():
+        assert english.count("{}") == german.count("{}"), english
+        assert all(part in sources for part in english.split("{}")), english
 
 
 # Scripts

@@ -164,7 +164,7 @@ class Desk:
             person=visitor.person,
             manages=bool(self.managed(visitor)),
             version=self._version(),
-            path=request.rel_url.raw_path_qs,
+            path=request.rel_url.raw_path_qs if request.method == "GET" else "/",  # what answers a form has no address
             done=request.query.get("done", ""),
             **fields,
         )

@@ -13,7 +13,7 @@ from ..ports import Destination
 from ..proxy.decision import Asked, wants_page
 from ..proxy.problems import STATUS, Problem
 from ..proxy.rewrite import Place
-from . import catalogue, look
+from . import catalogue, error_texts, look
 from .assets import Assets
 from .moments import machine_moment, show_moment
 
@@ -44,7 +44,7 @@ class Pages:
             trim_blocks=True,
             auto_reload=False,
         )
-        self._templates.filters |= {"moment": show_moment, "machine_moment": machine_moment}
+        self._templates.filters |= {"moment": show_moment, "machine_moment": machine_moment, "told": _told}
         self._templates.globals["has"] = catalogue.TEXTS.__contains__
         self.assets = Assets()
         self._style = self.assets.files["plantgate.css"]
@@ -108,6 +108,11 @@ class Pages:
         chosen, language = look.chosen(request), look.language_of(request)
         words = {"t": catalogue.translator(language), "language": language.value, "theme": chosen.theme.value}
         return self._templates.get_template(template).render(**words, **fields)
+
+
+def _told(text: str, language: str) -> str | None:
+    """Template filter: an error's sentence in the page's language, if it is known in it."""
+    return error_texts.in_language(text, catalogue.Language(language))
 
 
 def _respond(html: str, status: int, policy: str) -> web.Response:
