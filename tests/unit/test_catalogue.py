@@ -23,7 +23,7 @@ def test_both_languages_say_the_same_things():
 def test_everything_that_can_be_shown_has_words():
     wanted = {f"{problem.value}.{part}" for problem in Problem for part in ("title", "text")}
     wanted |= {f"job.{job.name}" for job in Job} | {f"state.{state.name}" for state in RouteState}
-    wanted |= {f"reason.{reason.name}" for reason in RouteReason}
+    wanted |= {f"{what}.{reason.name}" for what in ("reason", "remedy") for reason in RouteReason}
     assert wanted <= set(TEXTS)
     assert set(STATUS) == set(Problem)
 
