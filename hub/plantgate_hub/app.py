@@ -24,9 +24,11 @@ from . import tls as hub_tls
 from .access import SnapshotAccess
 from .api import ApiParts
 from .config import HubConfig
+from .diagnosis import Diagnosis, Sources
 from .domain.model import AgentId
 from .first_request import FirstRequestGuard
 from .identity.passwords import Passwords
+from .identity.tokens import ApiTokens
 from .notify import Notify
 from .opening import Opened, client_settings, open_services
 from .store import Presence, SnapshotFeed
@@ -36,6 +38,7 @@ from .tunnel.enrol import EnrolmentEndpoint
 from .tunnel.probe import open_responder
 from .tunnel.registry import AgentRegistry, AgentState, Happening
 from .vpn.follower import VpnFollower
+from .vpn.handshakes import Handshakes
 from .vpn.reconciler import VpnDataPlane
 from .vpn.revival import Revival
 from .vpn.state import VpnSettings
@@ -109,6 +112,7 @@ class Node:
             ("127.0.0.1", config.vpn.agents_port),
             time.time,
         )
+        self._handshakes = Handshakes(lambda: self._feed.snapshot, time.monotonic)
         self._reports: asyncio.Queue[AgentState] = asyncio.Queue(maxsize=1000)
         self._notify = Notify()
 
@@ -159,9 +163,24 @@ class Node:
                 self._feed,
                 lambda: self._registry.online,
                 lambda: client_settings(self._config, self._opened),
+                ApiTokens(self._store.accounts, time.time),
+                self._diagnosis(),
             ),
         )
         return build_web(parts, [*self._endpoint.routes(), *enrolment.routes()])
+
+    def _diagnosis(self) -> Diagnosis:
+        return Diagnosis(
+            Sources(
+                snapshot=lambda: self._feed.snapshot,
+                online=lambda: self._registry.online,
+                handshake=self._handshakes.newest,
+                presence=self._registry,
+                streams=self._registry,
+                pins=self._store,
+                clock=time.time,
+            )
+        )
 
     @contextlib.asynccontextmanager
     async def _listening(self, application: web.Application, tasks: asyncio.TaskGroup) -> AsyncIterator[None]:
@@ -215,12 +234,15 @@ class Node:
             plane = _data_plane(self._config, self._keys, probe_port)
             follower = VpnFollower(plane, self._feed, self._store, time.time, interval)
             revival = Revival(plane, self._registry.states, self._wireguard_key, time.time)
+            self._handshakes.plane = plane
             try:
                 async with asyncio.TaskGroup() as parts:
                     parts.create_task(follower.run())
                     parts.create_task(revival.run())
             except* KernelError as errors:
                 self._log.error(Event.VPN_OFF, cause="; ".join(map(str, errors.exceptions)))
+            finally:
+                self._handshakes.plane = None
             await asyncio.sleep(VPN_RETRY)
 
     def _wireguard_key(self, agent: AgentId) -> str | None:

@@ -50,8 +50,11 @@ class Interfaces:
 
     async def agent_handshakes(self) -> Mapping[str, int]:
         """Second of each gateway's last handshake by public key, 0 for never. Raises KernelError."""
-        peers = (await self._agents.interface.observe()).peers
-        return {key: peer.latest_handshake for key, peer in peers.items()}
+        return await _handshakes(self._agents.interface)
+
+    async def profile_handshakes(self) -> Mapping[str, int]:
+        """Second of each profile's last handshake by public key, 0 for never. Raises KernelError."""
+        return await _handshakes(self._users.interface)
 
     async def renew_agent(self, public_key: str, desired: VpnState) -> None:
         """Make a gateway's peer anew: WireGuard forgets its session and the newest timestamp it saw of it."""
@@ -87,3 +90,7 @@ class Interfaces:
         steps = plan_peers(peers, (await interface.observe()).peers)
         await interface.apply(steps)
         return tuple(f"{interface.name}: {type(step).__name__} {step.public_key}" for step in steps)
+
+
+async def _handshakes(interface: WireGuardInterface) -> Mapping[str, int]:
+    return {key: peer.latest_handshake for key, peer in (await interface.observe()).peers.items()}

@@ -125,6 +125,10 @@ class VpnDataPlane:
         """Second of each gateway's last handshake by public key, 0 for never."""
         return await self._interfaces.agent_handshakes()
 
+    async def profile_handshakes(self) -> Mapping[str, int]:
+        """Second of each profile's last handshake by public key, 0 for never."""
+        return await self._interfaces.profile_handshakes()
+
     async def renew_agent(self, public_key: str) -> None:
         """Forget a gateway's WireGuard session and timestamps; its next handshake is taken whatever its clock says."""
         async with self._linking:
