@@ -25,11 +25,13 @@ from .access import SnapshotAccess
 from .api import ApiParts
 from .config import HubConfig
 from .connected import Connected, Connection
+from .diagnosis import Diagnosis, Sources
 from .domain.clients import ClientSettings
 from .domain.model import AgentId
 from .first_request import FirstRequestGuard
 from .freshness import Freshness
 from .identity.passwords import Passwords
+from .identity.tokens import ApiTokens
 from .notify import Notify
 from .opening import Opened, open_services
 from .portal.desk import Hub
@@ -40,6 +42,7 @@ from .tunnel.enrol import EnrolmentEndpoint
 from .tunnel.probe import open_responder
 from .tunnel.registry import AgentRegistry, AgentState, Happening
 from .vpn.follower import VpnFollower
+from .vpn.handshakes import Handshakes
 from .vpn.reconciler import VpnDataPlane
 from .vpn.revival import Revival
 from .vpn.state import VpnSettings
@@ -124,6 +127,7 @@ class Node:
             ("127.0.0.1", config.vpn.agents_port),
             time.time,
         )
+        self._handshakes = Handshakes(lambda: self._feed.snapshot, time.monotonic)
         self._reports: asyncio.Queue[AgentState] = asyncio.Queue(maxsize=1000)
         self._notify = Notify()
         self._alerts: asyncio.Queue[Connection] = asyncio.Queue(maxsize=1000)
@@ -197,9 +201,24 @@ class Node:
                 self._feed,
                 lambda: self._registry.online,
                 lambda: self._opened.client_settings(self._config),
+                ApiTokens(self._store.accounts, time.time),
+                self._diagnosis(),
             ),
         )
         return build_web(parts, [*self._endpoint.routes(), *enrolment.routes()])
+
+    def _diagnosis(self) -> Diagnosis:
+        return Diagnosis(
+            Sources(
+                snapshot=lambda: self._feed.snapshot,
+                online=lambda: self._registry.online,
+                handshake=self._handshakes.newest,
+                presence=self._registry,
+                streams=self._registry,
+                pins=self._store,
+                clock=time.time,
+            )
+        )
 
     @contextlib.asynccontextmanager
     async def _listening(self, application: web.Application, tasks: asyncio.TaskGroup) -> AsyncIterator[None]:
@@ -254,6 +273,7 @@ class Node:
             follower = VpnFollower(plane, self._feed, self._store, time.time, interval, self._freshness)
             revival = Revival(plane, self._registry.states, self._wireguard_key, time.time)
             watch = ConnectionWatch(plane, lambda: self._feed.snapshot, self.connected, time.time)
+            self._handshakes.plane = plane
             try:
                 async with asyncio.TaskGroup() as parts:
                     parts.create_task(follower.run())
@@ -261,6 +281,8 @@ class Node:
                     parts.create_task(watch.run())
             except* KernelError as errors:
                 self._log.error(Event.VPN_OFF, cause="; ".join(map(str, errors.exceptions)))
+            finally:
+                self._handshakes.plane = None
             await asyncio.sleep(VPN_RETRY)
 
     def _wireguard_key(self, agent: AgentId) -> str | None:

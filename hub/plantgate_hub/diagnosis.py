@@ -1,11 +1,13 @@
 """Why can't I reach it? The shell: asks the hub's parts and the plant's network, hop by hop (`domain.diagnosis`)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from plantgate_shared.errors import NotFound
+from plantgate_shared.errors import NotFound, PlantgateError
 
 from .domain import policy
 from .domain.diagnosis import (
@@ -21,7 +23,7 @@ from .domain.diagnosis import (
     network_step,
     whole,
 )
-from .domain.model import AgentId, DeviceId, PersonId, TargetId
+from .domain.model import AgentId, Device, DeviceId, PersonId, TargetId
 from .domain.policy import Action
 from .domain.snapshot import Snapshot
 from .ports import CertificatePins, Clock, Destination, DevicePresence, Streams
@@ -33,6 +35,8 @@ LOOK_SECONDS = 8.0
 """For the agent's look at its network, which takes three."""
 PAGE_SECONDS = 15.0
 """For connection and first answer of a device's page."""
+MAX_AT_ONCE = 3
+"""Questions of one person that wait for a plant's network."""
 
 _PORT: dict[Problem, Step] = {
     Problem.DEVICE_REFUSED: Step(Hop.PORT, Result.FAILED, Cause.PORT_REFUSED),
@@ -58,18 +62,26 @@ class Sources:
     clock: Clock
 
 
+class TooManyAtOnce(PlantgateError):
+    http_status = 429
+
+    def __init__(self) -> None:
+        super().__init__(f"{MAX_AT_ONCE} of your questions are open already", hint="wait for their answers")
+
+
 class Diagnosis:
     """Answers for people about themselves. Asking changes nothing but a first pin, as opening the page would."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
+        self._asking: Counter[PersonId] = Counter()
 
     async def vpn(self, person: PersonId, device: DeviceId) -> tuple[Step, ...]:
-        """Every hop of the way over VPN, up to the device on its network. Raises NotFound."""
+        """Every hop of the way over VPN, up to the device on its network. Raises NotFound, TooManyAtOnce."""
         return await self._ask(person, device, Way.VPN)
 
     async def browser(self, person: PersonId, target: TargetId) -> tuple[Step, ...]:
-        """Every hop of the way to a device's page. Raises NotFound."""
+        """Every hop of the way to a device's page. Raises NotFound, TooManyAtOnce."""
         found = self._sources.snapshot().targets.get(target)
         if found is None:
             raise _not_known()
@@ -88,12 +100,29 @@ class Diagnosis:
         handshake = await sources.handshake(person) if way is Way.VPN else None
         steps = known_steps(snapshot, Question(person, found, way), Facts(now, sources.online(), handshake))
         if not failed(steps):
-            looked = await sources.presence.look_for_device(found.plant, found.address, LOOK_SECONDS)
-            steps += (network_step(looked),)
-        destination = _destination(snapshot, target) if target else None
+            with self._one_of_few(person):
+                steps += await self._on_the_plant(found, _destination(snapshot, target) if target else None)
+        return whole(way, steps)
+
+    async def _on_the_plant(self, device: Device, destination: Destination | None) -> tuple[Step, ...]:
+        """What only the plant's network can tell."""
+        looked = await self._sources.presence.look_for_device(device.plant, device.address, LOOK_SECONDS)
+        steps: tuple[Step, ...] = (network_step(looked),)
         if destination and not failed(steps):
             steps += await self._page(destination)
-        return whole(way, steps)
+        return steps
+
+    @contextmanager
+    def _one_of_few(self, person: PersonId) -> Iterator[None]:
+        if self._asking[person] >= MAX_AT_ONCE:
+            raise TooManyAtOnce
+        self._asking[person] += 1
+        try:
+            yield
+        finally:
+            self._asking[person] -= 1
+            if not self._asking[person]:
+                del self._asking[person]
 
     async def _page(self, destination: Destination) -> tuple[Step, ...]:
         """Connect and ask for the page's head, as a browser would."""

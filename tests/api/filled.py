@@ -7,8 +7,11 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from plantgate_hub.domain.model import Job, OrganizationId, OrgRole, PersonId, Scheme
+from plantgate_hub.domain.model import HoldScope, Job, OrganizationId, OrgRole, PersonId, Scheme
+from plantgate_hub.domain.scopes import TokenScope
+from plantgate_hub.identity.sessions import session_id
 from plantgate_hub.services import CONSOLE, Services, acting
+from plantgate_hub.store.protocol import SessionRecord
 from tests.services.conftest import Gateway
 
 
@@ -55,6 +58,7 @@ async def fill(services: Services, now: float) -> Filled:
     ada, sam, wes = (acting(PersonId(people[name])) for name in ("ada", "sam", "wes"))
     await _fill_plants(services, ids, ada, wes)
     await _fill_access(services, ids, people, ada, sam, now)
+    await _fill_accounts(services, ids, people, ada, wes)
     for name, owner in (("ada", ada), ("wes", wes)):
         profile = await services.profiles.create(owner, PersonId(people[name]), "laptop", public_key())
         ids[f"profile of {name}"] = profile.id
@@ -92,6 +96,22 @@ async def _fill_access(
     await services.cooperations.accept(sam, shared.id)
     await services.cooperations.invite(sam, shared.id, people["sue"], Job.TECHNICAL_MANAGER)
     offered = await services.cooperations.offer(ada, ids["solar"], ids["south"], Job.VIEWER)
+    await services.holds.end_access(ada, ids["solar"], HoldScope.EXTERNAL, "inspection")
+    await services.purposes.declare(ada, ids["wind"], "ticket 7")
     second = await services.vpn.create(ada, ids["north"], "Second")
     await services.vpn.assign(ada, second.id, ids["wind"])
-    ids |= {"shared": shared.id, "offered": offered.id, "second": second.id}
+    ids |= {"shared": shared.id, "offered": offered.id, "second": second.id, "hold": HoldScope.EXTERNAL.value}
+
+
+async def _fill_accounts(services: Services, ids: dict[str, Any], people: dict[str, Any], ada: Any, wes: Any) -> None:
+    now = services.context.now()
+    for name, actor, place in (("ada", ada, "north"), ("wes", wes, "west")):
+        token = await services.tokens.create(actor, people[name], "script", [TokenScope.READ])
+        invited = await services.invitations.create(actor, ids[place], f"{name}s-friend@example.com")
+        phone = SessionRecord(session_id(f"phone of {name}"), people[name], now, now, now + 3600, browser="Phone")
+        await services.context.store.sessions.add(phone)
+        ids |= {
+            f"token of {name}": token.token.id,
+            f"invitation to {place}": invited.invitation.id,
+            f"session of {name}": phone.id,
+        }

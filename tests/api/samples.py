@@ -20,6 +20,10 @@ STANDARD = {
     "cooperation": "shared",
     "service": "second",
     "profile": "profile of ada",
+    "token": "token of ada",
+    "session": "session of ada",
+    "invitation": "invitation to north",
+    "scope": "hold",
 }
 """What a path parameter stands for, by name in the filled world."""
 
@@ -33,6 +37,9 @@ IN_WEST = {
     "gateway": "mill gateway",
     "code": "mill code",
     "profile": "profile of wes",
+    "token": "token of wes",
+    "session": "session of wes",
+    "invitation": "invitation to west",
 }
 
 
@@ -51,6 +58,14 @@ def _given(**body: Any) -> Callable[[ApiSite], Any]:
 SAMPLES: dict[str, Sample] = {
     "rename_me": Sample(_given(name="Ada L.")),
     "create_organization": Sample(_given(name="East"), "root"),
+    "create_token": Sample(_given(name="report", scopes=["read", "vpn"])),
+    "invite_member": Sample(_given(email="new@example.com", role="member", job="viewer")),
+    "end_access": Sample(_given(scope="everyone", reason="smoke"), "tom"),
+    "list_holds": Sample(where={"plant": "solar"}),
+    "show_hold": Sample(where={"plant": "solar"}),
+    "lift_hold": Sample(where={"plant": "solar"}),
+    "declare_purpose": Sample(_given(text="ticket 8", valid_for=3600)),
+    "set_connection_policy": Sample(_given(purpose_required=True, longest_purpose=7200)),
     "rename_organization": Sample(_given(name="North Sea")),
     "remove_organization": Sample(who="root", where={"organization": "empty"}),
     "set_member": Sample(_given(role="moderator", job="technical-manager")),
@@ -110,10 +125,11 @@ async def send(site: ApiSite, operation: Operation, **changed: Any) -> Reply:
     request: dict[str, Any] = {"who": SAMPLES[operation.name].who, "body": sample_body(site, operation)}
     if operation.needs_match:
         request["match"] = "*"
-    if operation.scope is None and "who" not in changed:  # signed-in people only
-        cookie = await site.sign_in(request["who"])
-        request |= {"who": "", "headers": {**cookie, **OWN_PAGE}}
-        changed = {**changed, "headers": {**request["headers"], **changed.get("headers", {})}}
+    who = changed.get("who", request["who"])
+    if operation.scope is None and who in site.world.people:  # signed-in people only
+        own = {**OWN_PAGE, "Content-Type": "application/json"}
+        headers = {**await site.sign_in(who), **own, **changed.get("headers", {})}
+        changed = {**changed, "who": "", "headers": headers}
     path = changed.pop("path", sample_path(site, operation))
     if "raw" in changed:
         request.pop("body")

@@ -1,9 +1,11 @@
 """The API over loopback, as browsers and programs call it; every answer is held against the declared operation."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from typing import Any
 
 import aiohttp
@@ -16,17 +18,20 @@ from plantgate_hub.api.openapi import document, problems_of
 from plantgate_hub.api.operation import API, Operation
 from plantgate_hub.api.problems import STATUS, TYPE_PREFIX, Problem, ProblemDetails
 from plantgate_hub.connected import Connected
+from plantgate_hub.diagnosis import Diagnosis, Sources
 from plantgate_hub.domain.clients import ClientSettings
-from plantgate_hub.domain.model import AgentId, PersonId
+from plantgate_hub.domain.model import AgentId, PersonId, PlantId
 from plantgate_hub.domain.pools import Pools
 from plantgate_hub.domain.scopes import TokenScope
 from plantgate_hub.identity.archive import SessionArchive
 from plantgate_hub.identity.passwords import Passwords
+from plantgate_hub.identity.tokens import ApiTokens
 from plantgate_hub.portal.desk import Hub
 from plantgate_hub.services import Context, Services
 from plantgate_hub.store import SnapshotFeed, SqlStore
 from plantgate_hub.tunnel.registry import AgentRegistry
 from plantgate_hub.web import SERVER_OPTIONS, SESSIONS, WebParts, build_web
+from plantgate_shared.protocol.control import DeviceLookedFor, Presence
 from plantgate_shared.secret import Secret
 from tests.api.filled import Filled
 from tests.harness.web_site import CLIENTS, CONFIG, PORTAL
@@ -39,13 +44,29 @@ OWN_PAGE = {"Origin": PORTAL, "Sec-Fetch-Site": "same-origin"}
 
 
 class Tokens:
-    """Every person's name is a token of theirs with all scopes; tests add others."""
+    """Every person's name is a token of theirs with all scopes, beside those that were made; tests add others."""
 
-    def __init__(self, people: Mapping[str, str]) -> None:
+    def __init__(self, people: Mapping[str, str], made: ApiTokens) -> None:
         self.known = {name: (PersonId(id), ALL_SCOPES) for name, id in people.items()}
+        self._made = made
 
     async def authenticate(self, token: str) -> tuple[PersonId, frozenset[TokenScope]] | None:
-        return self.known.get(token)
+        return self.known.get(token) or await self._made.authenticate(token)
+
+
+class PlantNetwork:
+    """What the plants' agents see: nothing they can tell of, until `found`; asked, they wait for `answering`."""
+
+    def __init__(self) -> None:
+        self.found = Presence.UNKNOWN
+        self.asked = 0
+        self.answering = asyncio.Event()
+        self.answering.set()
+
+    async def look_for_device(self, _plant: PlantId, _address: IPv4Address, _timeout: float) -> DeviceLookedFor:
+        self.asked += 1
+        await self.answering.wait()
+        return DeviceLookedFor(1, self.found)
 
 
 @dataclass(frozen=True)
@@ -77,6 +98,7 @@ class ApiSite:
     client: aiohttp.ClientSession
     sessions: SessionArchive
     tokens: Tokens
+    network: PlantNetwork
     online: set[AgentId] = field(default_factory=set)
 
     def id(self, name: str) -> str:
@@ -166,13 +188,18 @@ def check(operation: Operation | None, reply: Reply) -> None:
 @asynccontextmanager
 async def api_site(store: SqlStore, world: Filled, clock: Clock) -> AsyncIterator[ApiSite]:
     services = Services(Context(store, Pools(), clock, quick_hash))
-    passwords, tokens, online = Passwords(), Tokens(world.people), set[AgentId]()
+    passwords, online, network = Passwords(), set[AgentId](), PlantNetwork()
+    tokens = Tokens(world.people, ApiTokens(store.accounts, clock))
 
     async def settings() -> ClientSettings:
         return ClientSettings("hub's key", "vpn.example.com:51820", await store.ipv6_prefix(), Pools(), 1380)
 
+    async def no_vpn(_person: PersonId) -> None:
+        return None
+
     async with SnapshotFeed(store, now=clock).running() as feed:
         registry = AgentRegistry()
+        sources = Sources(lambda: feed.snapshot, lambda: online, no_vpn, network, registry, store, clock)
         parts = WebParts(
             CONFIG,
             SnapshotAccess(feed),
@@ -185,7 +212,7 @@ async def api_site(store: SqlStore, world: Filled, clock: Clock) -> AsyncIterato
             Connected(lambda: feed.snapshot, clock),
             now=clock,
             hub=Hub(feed, registry, services, CLIENTS),
-            api=ApiParts(services, feed, lambda: online, settings, tokens),
+            api=ApiParts(services, feed, lambda: online, settings, tokens, Diagnosis(sources)),
         )
         app = build_web(parts)
         runner = web.AppRunner(app, shutdown_timeout=1.0, **SERVER_OPTIONS)
@@ -194,6 +221,6 @@ async def api_site(store: SqlStore, world: Filled, clock: Clock) -> AsyncIterato
         host, port = runner.addresses[0][:2]
         url = f"http://{host}:{port}"
         async with aiohttp.ClientSession(url, cookie_jar=aiohttp.DummyCookieJar()) as client:
-            yield ApiSite(world, store, services, feed, clock, url, client, app[SESSIONS], tokens, online)
+            yield ApiSite(world, store, services, feed, clock, url, client, app[SESSIONS], tokens, network, online)
         await runner.cleanup()
     passwords.close()

@@ -5,7 +5,7 @@ from yarl import URL
 
 from plantgate_hub.api.cursor import decode, encode
 from plantgate_hub.api.problems import Problem
-from tests.api.samples import SAMPLES, sample_path
+from tests.api.samples import sample_path, send
 from tests.api.site import OPERATIONS, ApiSite
 
 NAMES = [f"Plant {number}" for number in range(7)]
@@ -95,12 +95,12 @@ async def test_each_list_can_be_read_one_by_one(site: ApiSite):
     for operation in OPERATIONS.values():
         if not operation.name.startswith("list_"):
             continue
-        path, who = sample_path(site, operation), SAMPLES[operation.name].who
-        whole = (await site.call("GET", path, who)).json["items"]
+        path = sample_path(site, operation)
+        whole = (await send(site, operation)).json["items"]
         found: list[object] = []
         cursor: str | None = ""
         while cursor is not None and len(found) < 50:
-            page = (await site.call("GET", f"{path}?limit=1&cursor={cursor}", who)).json
+            page = (await send(site, operation, path=f"{path}?limit=1&cursor={cursor}")).json
             found += page["items"]
             cursor = page["next"]
         assert found == whole, operation.name

@@ -376,6 +376,11 @@ class ConfigurationAnswer(Answer):
     configuration: str = Field(description="The WireGuard client's file; the private key is added on the device.")
 
 
+class AliasAnswer(Answer):
+    prefix: IPv4Network = Field(description="Yours alone, and in nobody's way.")
+    network: IPv4Network = Field(description="What it stands for: the subnet, or one device of a large one.")
+
+
 class RouteAnswer(Answer):
     subnet: str
     plant: str
@@ -384,6 +389,7 @@ class RouteAnswer(Answer):
     reason: RouteReason = Field(description="Why; empty for a route that works.")
     prefixes: tuple[IPv4Network, ...] = Field(description="The parts of the subnet that lead to it.")
     conflicts_with: tuple[str, ...] = Field(description="Subnets of other plants that overlap it.")
+    aliases: tuple[AliasAnswer, ...] = Field(description="Other addresses that lead to it, whatever overlaps it.")
 
     @classmethod
     def of(cls, route: Route) -> "RouteAnswer":
@@ -395,6 +401,7 @@ class RouteAnswer(Answer):
             reason=route.reason,
             prefixes=route.prefixes,
             conflicts_with=route.conflicts_with,
+            aliases=tuple(AliasAnswer(prefix=alias.prefix, network=alias.network) for alias in route.aliases),
         )
 
 

@@ -12,6 +12,7 @@ from ..domain.model import PersonId
 from ..domain.scopes import TokenScope
 from ..domain.snapshot import Snapshot
 from ..identity.archive import SessionArchive
+from ..identity.sessions import Session
 from ..services import Actor, acting
 from .problems import ApiProblem, Problem
 
@@ -26,11 +27,26 @@ class Via(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Browser:
+    """The session that a browser calls with, and where it lies among all others."""
+
+    session: Session
+    sessions: SessionArchive
+
+    @property
+    def proved(self) -> bool:
+        """Whether its person gave the password, and the code, not long ago."""
+        return self.sessions.is_proved(self.session)
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     person: PersonId
     via: Via
     scopes: frozenset[TokenScope] = frozenset()
     """What the token is for; a session may do whatever its person may."""
+    browser: Browser | None = None
+    """None for a token."""
 
     @property
     def actor(self) -> Actor:
@@ -115,7 +131,7 @@ class Callers:
                 "a request with a session's cookie must come from the portal's own page, as JSON",
                 hint="programs use an API token",
             )
-        return Caller(person.id, Via.SESSION)
+        return Caller(person.id, Via.SESSION, browser=Browser(session, self._sessions))
 
     def _came_from_us(self, request: web.Request) -> bool:
         return self._own_request(request) and (request.method != "POST" or request.content_type == JSON)

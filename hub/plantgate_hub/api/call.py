@@ -7,13 +7,15 @@ from typing import Any, Protocol
 
 from plantgate_shared.errors import NotFound
 
+from ..diagnosis import Diagnosis
 from ..domain.clients import ClientSettings
 from ..domain.model import AgentId
 from ..domain.snapshot import Snapshot
 from ..services import Actor, Services, View
-from .authentication import Caller, Tokens
+from .authentication import Browser, Caller, Tokens
 from .etag import Condition
 from .operation import Operation
+from .problems import ApiProblem, Problem
 
 
 class Source(Protocol):
@@ -38,6 +40,8 @@ class ApiParts:
     """What is the same in every WireGuard client's file."""
     tokens: Tokens | None = None
     """API tokens; without them only browsers that are signed in may call."""
+    diagnosis: Diagnosis | None = None
+    """Without it nobody is told why a device is not reached."""
 
     @property
     def snapshot(self) -> Snapshot:
@@ -80,6 +84,30 @@ class Call:
     @property
     def snapshot(self) -> Snapshot:
         return self._snapshot
+
+    @property
+    def browser(self) -> Browser:
+        """The caller's session. Raises ApiProblem for a token."""
+        if self.caller.browser is None:
+            raise ApiProblem(Problem.SCOPE, "no token may do this", hint="do it in the portal, signed in")
+        return self.caller.browser
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """Raises ApiProblem where this node has none."""
+        if self.parts.diagnosis is None:
+            raise ApiProblem(Problem.UNAVAILABLE)
+        return self.parts.diagnosis
+
+    def ask_for_proof(self) -> None:
+        """As in the portal, sensitive acts want the password anew of who signed in a while ago. Tokens were made with
+        such a proof. Raises ApiProblem."""
+        if self.caller.browser is not None and not self.caller.browser.proved:
+            raise ApiProblem(
+                Problem.PROOF,
+                "you gave your password too long ago for this",
+                hint="give it again in the portal, at /account/confirm",
+            )
 
     @property
     def now(self) -> float:

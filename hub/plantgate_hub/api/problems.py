@@ -24,6 +24,7 @@ class Problem(StrEnum):
     FORBIDDEN = "forbidden"
     SCOPE = "scope"
     FOREIGN_REQUEST = "foreign-request"
+    PROOF = "proof"
     NOT_FOUND = "not-found"
     METHOD = "method"
     TIMEOUT = "timeout"
@@ -46,6 +47,7 @@ STATUS: dict[Problem, int] = {
     Problem.FORBIDDEN: 403,
     Problem.SCOPE: 403,
     Problem.FOREIGN_REQUEST: 403,
+    Problem.PROOF: 403,
     Problem.NOT_FOUND: 404,
     Problem.METHOD: 405,
     Problem.TIMEOUT: 408,
@@ -68,6 +70,7 @@ TITLES: dict[Problem, str] = {
     Problem.FORBIDDEN: "The person may not do this",
     Problem.SCOPE: "The token is not for this",
     Problem.FOREIGN_REQUEST: "The request does not come from the portal's own page",
+    Problem.PROOF: "The person has to prove anew who they are",
     Problem.NOT_FOUND: "There is no such thing, or it is not yours to see",
     Problem.METHOD: "This address does not take this method",
     Problem.TIMEOUT: "The request did not arrive in time",

@@ -9,7 +9,7 @@ class TokenScope(StrEnum):
     READ = "read"
     """Look at whatever the owner may see."""
     VPN = "vpn"
-    """The owner's own VPN profiles and route preferences."""
+    """The owner's own VPN profiles, route preferences and reasons for connecting."""
     PLANTS = "plants"
     """Plants, subnets, devices, web targets, gateways, enrolment codes."""
     ACCESS = "access"

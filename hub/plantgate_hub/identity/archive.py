@@ -15,7 +15,7 @@ from plantgate_shared.errors import PlantgateError
 from ..domain.model import PersonId
 from ..domain.snapshot import Change, Kind
 from ..ports import Clock, SessionRecord, SessionRecords
-from .sessions import Session, SessionBook, SessionState, session_id, state_of
+from .sessions import Session, SessionBook, SessionState, proof_is_fresh, session_id, state_of
 
 MAX_UNKNOWN = 4096
 """Tokens remembered as unknown, so that a browser with a dead cookie does not ask the store each time. An id is in the
@@ -72,6 +72,10 @@ class SessionArchive:
             return self.book.prove(session, at)
         self.book.end(session.id)
         return None
+
+    def is_proved(self, session: Session) -> bool:
+        """Whether a sensitive act may go on, or the person has to prove anew who they are."""
+        return proof_is_fresh(session, self._now(), self.book.policy)
 
     async def of_person(self, person: PersonId) -> tuple[SessionRecord, ...]:
         """The person's sign-ins on all nodes, oldest first; when they were used last is exact for those of this node,

@@ -15,7 +15,7 @@ from . import browsers, throttle, totp
 from .archive import SessionArchive
 from .browsers import Proved
 from .passwords import Passwords
-from .sessions import Session, proof_is_fresh
+from .sessions import Session
 
 PENDING_SECONDS = 15 * 60.0
 MAX_PENDING = 10_000
@@ -154,7 +154,7 @@ class SignIn:
 
     def is_proved(self, session: Session) -> bool:
         """Whether a sensitive act may go on without asking who it is."""
-        return proof_is_fresh(session, self._now(), self.sessions.book.policy)
+        return self.sessions.is_proved(session)
 
     async def reopened(self, session: Session, person: Person, browser: str) -> SignedIn:
         """The session under a new token, after a new password ended all of the person's sessions."""

@@ -29,14 +29,14 @@ class Answers:
         members of the plant's organization. Raises NotFound where the asker may not know of one of them."""
         if not set(actions) <= set(EXPLAINABLE):
             raise InvalidInput("only what is done on a plant or in its organization can be explained")
-        snapshot = await self._context.store.load_snapshot()
+        snapshot = await self._context.newest()
         self._may_ask(snapshot, actor, person, plant)
         now = self._context.now()
         return tuple(explain(snapshot, person, action, plant, now) for action in actions)
 
     async def plant_record(self, actor: Actor, plant: PlantId, limit: int = 100) -> tuple[PlantEvent, ...]:
         """What happened on the plant: holds, declared purposes, new external connections; newest last."""
-        snapshot = await self._context.store.load_snapshot()
+        snapshot = await self._context.newest()
         self._context.plant(snapshot, actor, Action.SEE_CONNECTIONS, plant)
         return await self._context.store.plant_events.of_plant(plant, max(1, min(limit, MAX_EVENTS)))
 

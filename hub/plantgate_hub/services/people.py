@@ -6,7 +6,7 @@ import pyotp
 
 from plantgate_shared.errors import Conflict, Denied, NotFound
 
-from ..domain.accounts import AccountEvent, shared_organizations, stands_above
+from ..domain.accounts import AccountEvent, AccountRecord, shared_organizations, stands_above
 from ..domain.model import Membership, OrganizationId, OrgRole, Person, PersonId
 from ..domain.policy import Action
 from ..domain.snapshot import Snapshot
@@ -19,6 +19,8 @@ from .passwords import check_password
 from .removal import remove_person
 
 ISSUER = "Plantgate"
+MAX_HISTORY = 1000
+"""Records of one account that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,11 @@ class People:
             by = acting.name if acting else "Plantgate"
             await record(self._context, change, actor, AccountEvent.SECOND_FACTOR_RESET, person, detail=by)
         self._context.outbox.post(letters.second_factor_reset(account.email, by, self._context.now()))
+
+    async def history(self, actor: Actor, person: PersonId) -> tuple[AccountRecord, ...]:
+        """The newest that happened to the account, newest last; one's own."""
+        self._context.own_account(await self._context.newest(), actor, person)
+        return await self._context.store.accounts.history(MAX_HISTORY, person)
 
     async def delete(self, actor: Actor, person: PersonId) -> None:
         """The account with all its access, profiles and sessions. By the person, a cloud operator, the console, or

@@ -15,11 +15,13 @@ from ..domain.impact import people_on
 from ..domain.model import (
     Agent,
     AgentId,
+    ConnectionPolicy,
     Cooperation,
     CooperationId,
     Device,
     DeviceId,
     Grant,
+    Hold,
     Job,
     Membership,
     Organization,
@@ -30,6 +32,7 @@ from ..domain.model import (
     PlantId,
     Profile,
     ProfileId,
+    Purpose,
     RoutePreference,
     ServiceId,
     Subnet,
@@ -256,6 +259,30 @@ class View:
         if not found:
             raise NotFound("the person was not granted that on the plant")
         return tuple(sorted(found, key=lambda grant: grant.job))
+
+    def holds(self, plant: PlantId) -> Iterable[Hold]:
+        """What ends access to the plant for now, and who put it."""
+        self._look(Action.SEE_CONNECTIONS, plant)
+        return self.snapshot.holds_on(plant)
+
+    def hold(self, plant: PlantId, scope: str) -> Hold:
+        for found in self.holds(plant):
+            if found.scope == scope:
+                return found
+        raise NotFound("the plant has no such hold")
+
+    def connection_policy(self, organization: OrganizationId) -> ConnectionPolicy:
+        return self.snapshot.connection_policy_of(self.organization(organization).id)
+
+    def purposes(self) -> Iterator[Purpose]:
+        """Why the person said to connect, as far as it holds."""
+        return (one for one in self.snapshot.purposes_of(self.me().id) if self.now < one.ends)
+
+    def purpose(self, plant: PlantId) -> Purpose:
+        for found in self.purposes():
+            if found.plant == plant:
+                return found
+        raise NotFound("there is no declared reason for this plant")
 
     def cooperations(self) -> Iterator[Cooperation]:
         """Those that the person manages, for either side."""
