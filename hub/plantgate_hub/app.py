@@ -24,8 +24,9 @@ from . import tls as hub_tls
 from .access import SnapshotAccess
 from .api import ApiParts
 from .config import HubConfig
+from .diagnosis import Diagnosis, Sources
 from .domain.clients import ClientSettings
-from .domain.model import AgentId
+from .domain.model import AgentId, PersonId
 from .first_request import FirstRequestGuard
 from .identity.passwords import Passwords
 from .notify import Notify
@@ -155,7 +156,7 @@ class Node:
             self._store,
             self._passwords,
             _derived(self._keys.vault, "known browsers"),
-            hub=Hub(self._feed, self._registry, self._services, client_settings),
+            hub=Hub(self._feed, self._registry, self._services, client_settings, self._diagnosis()),
             api=ApiParts(
                 self._services,
                 self._feed,
@@ -164,6 +165,20 @@ class Node:
             ),
         )
         return build_web(parts, [*self._endpoint.routes(), *enrolment.routes()])
+
+    def _diagnosis(self) -> Diagnosis:
+        """Why can't I reach it?, answered from what this node knows and what its agents see."""
+        return Diagnosis(
+            Sources(
+                snapshot=lambda: self._feed.snapshot,
+                online=lambda: self._registry.online,
+                handshake=_unknown_handshake,
+                presence=self._registry,
+                streams=self._registry,
+                pins=self._store,
+                clock=time.time,
+            )
+        )
 
     @contextlib.asynccontextmanager
     async def _listening(self, application: web.Application, tasks: asyncio.TaskGroup) -> AsyncIterator[None]:
@@ -291,6 +306,11 @@ async def _background() -> AsyncIterator[asyncio.TaskGroup]:
         told += errors.exceptions
     if told:  # outside of `except*`, which would wrap it again: a person gets the one line
         raise told[0]
+
+
+async def _unknown_handshake(_person: PersonId) -> float | None:
+    """People's WireGuard handshakes are not read from the data plane yet."""
+    return None
 
 
 def _day(moment: float) -> str:

@@ -21,14 +21,13 @@ from plantgate_hub.domain.pools import Pools
 from plantgate_hub.domain.scopes import TokenScope
 from plantgate_hub.identity.archive import SessionArchive
 from plantgate_hub.identity.passwords import Passwords
-from plantgate_hub.portal.desk import Hub
 from plantgate_hub.services import Context, Services
 from plantgate_hub.store import SnapshotFeed, SqlStore
 from plantgate_hub.tunnel.registry import AgentRegistry
 from plantgate_hub.web import SERVER_OPTIONS, SESSIONS, WebParts, build_web
 from plantgate_shared.secret import Secret
 from tests.api.filled import Filled
-from tests.harness.web_site import CLIENTS, CONFIG, PORTAL
+from tests.harness.web_site import CONFIG, PORTAL, hub_of
 from tests.services.conftest import Clock, quick_hash
 
 OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in API}
@@ -182,7 +181,7 @@ async def api_site(store: SqlStore, world: Filled, clock: Clock) -> AsyncIterato
             passwords,
             Secret(b"b" * 32),
             now=clock,
-            hub=Hub(feed, registry, services, CLIENTS),
+            hub=hub_of(feed, registry, services, clock),
             api=ApiParts(services, feed, lambda: online, settings, tokens),
         )
         app = build_web(parts)

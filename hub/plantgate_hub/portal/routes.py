@@ -9,6 +9,7 @@ from ..domain.routes import routes_of
 from .desk import Desk, actor, matches, paged, searched, status_of
 from .guards import Response, Visitor
 from .overview import split_overlaps
+from .why import example_device
 
 ROUTES_PER_PAGE = 50
 
@@ -43,6 +44,7 @@ class MyRoutes:
             here="routes",
             error=error,
             names=names,
+            examples={route.subnet: example_device(snapshot, route) for route in routes},
             overlaps=[overlap for overlap in overlaps if any(map(found, overlap.routes))],
             page=paged([route for route in single if found(route)], request, ROUTES_PER_PAGE),
             count=len(routes),
