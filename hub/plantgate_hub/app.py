@@ -185,6 +185,7 @@ class Node:
         access = SnapshotAccess(self._feed, self._freshness)
         hub = PinnedHub(self._config.name, self._keys.identity.public)
         enrolment = EnrolmentEndpoint(self._services.agents, hub, lambda: self._tls.certificates, time.time)
+        diagnosis = self._diagnosis()
         parts = WebParts(
             self._config.web,
             access,
@@ -195,19 +196,20 @@ class Node:
             self._passwords,
             _derived(self._keys.vault, "known browsers"),
             self.connected,
-            hub=Hub(self._feed, self._registry, self._services, client_settings),
+            hub=Hub(self._feed, self._registry, self._services, client_settings, diagnosis),
             api=ApiParts(
                 self._services,
                 self._feed,
                 lambda: self._registry.online,
                 lambda: self._opened.client_settings(self._config),
                 ApiTokens(self._store.accounts, time.time),
-                self._diagnosis(),
+                diagnosis,
             ),
         )
         return build_web(parts, [*self._endpoint.routes(), *enrolment.routes()])
 
     def _diagnosis(self) -> Diagnosis:
+        """Why can't I reach it?, answered from what this node knows and what its agents see."""
         return Diagnosis(
             Sources(
                 snapshot=lambda: self._feed.snapshot,

@@ -26,7 +26,6 @@ from plantgate_hub.domain.scopes import TokenScope
 from plantgate_hub.identity.archive import SessionArchive
 from plantgate_hub.identity.passwords import Passwords
 from plantgate_hub.identity.tokens import ApiTokens
-from plantgate_hub.portal.desk import Hub
 from plantgate_hub.services import Context, Services
 from plantgate_hub.store import SnapshotFeed, SqlStore
 from plantgate_hub.tunnel.registry import AgentRegistry
@@ -34,7 +33,7 @@ from plantgate_hub.web import SERVER_OPTIONS, SESSIONS, WebParts, build_web
 from plantgate_shared.protocol.control import DeviceLookedFor, Presence
 from plantgate_shared.secret import Secret
 from tests.api.filled import Filled
-from tests.harness.web_site import CLIENTS, CONFIG, PORTAL
+from tests.harness.web_site import CONFIG, PORTAL, hub_of
 from tests.services.conftest import Clock, quick_hash
 
 OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in API}
@@ -211,7 +210,7 @@ async def api_site(store: SqlStore, world: Filled, clock: Clock) -> AsyncIterato
             Secret(b"b" * 32),
             Connected(lambda: feed.snapshot, clock),
             now=clock,
-            hub=Hub(feed, registry, services, CLIENTS),
+            hub=hub_of(feed, registry, services, clock),
             api=ApiParts(services, feed, lambda: online, settings, tokens, Diagnosis(sources)),
         )
         app = build_web(parts)

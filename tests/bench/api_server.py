@@ -25,7 +25,6 @@ from plantgate_hub.domain.model import PersonId
 from plantgate_hub.domain.pools import Pools
 from plantgate_hub.domain.scopes import TokenScope
 from plantgate_hub.identity.passwords import Passwords
-from plantgate_hub.portal.desk import Hub
 from plantgate_hub.services import Context, Services
 from plantgate_hub.store import AesSealer, SnapshotFeed, SqlStore, open_store
 from plantgate_hub.tunnel.registry import AgentRegistry
@@ -73,7 +72,7 @@ async def application(store: SqlStore, feed: SnapshotFeed, passwords: Passwords)
             passwords,
             Secret(b"b" * 32),
             Connected(lambda: feed.snapshot, time.time),
-            hub=Hub(feed, registry, services, clients),
+            hub=hub_of(feed, registry, services, time.time),
             api=ApiParts(services, feed, lambda: registry.online, settings, EveryonesName()),
         )
     )

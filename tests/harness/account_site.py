@@ -37,14 +37,12 @@ from plantgate_hub.identity.passwords import Passwords
 from plantgate_hub.identity.tokens import ApiTokens
 from plantgate_hub.identity.totp import STEP_SECONDS, code_at
 from plantgate_hub.mail import Letter, Outbox
-from plantgate_hub.portal.desk import Hub
 from plantgate_hub.services import CONSOLE, Context, Services
 from plantgate_hub.store import AesSealer, SnapshotFeed, SqlStore, open_store
 from plantgate_hub.tunnel.registry import AgentRegistry
 from plantgate_hub.web import SERVER_OPTIONS, WebParts, build_web
 from plantgate_shared.secret import Secret
 from tests.harness.web_site import (
-    CLIENTS,
     CONFIG,
     PASSWORD,
     PASSWORD_HASH,
@@ -55,6 +53,7 @@ from tests.harness.web_site import (
     Page,
     RawDevice,
     Site,
+    hub_of,
 )
 
 ORGANIZATION = Organization(OrganizationId("org"), "Sonnenfeld Energie")
@@ -204,7 +203,7 @@ async def account_site(directory: Path, *, mails: bool = True) -> AsyncIterator[
             Secret(b"b" * 32),
             Connected(lambda: feed.snapshot, now),
             now=now,
-            hub=Hub(feed, AgentRegistry(), services, CLIENTS),
+            hub=hub_of(feed, AgentRegistry(), services, now),
         )
         runner = web.AppRunner(build_web(parts), shutdown_timeout=1.0, **SERVER_OPTIONS)
         await runner.setup()

@@ -37,7 +37,6 @@ from plantgate_hub.domain.model import (
 from plantgate_hub.domain.pools import Pools
 from plantgate_hub.domain.snapshot import key_of
 from plantgate_hub.identity.passwords import Passwords
-from plantgate_hub.portal.desk import Hub
 from plantgate_hub.services import Context, Services
 from plantgate_hub.store import AesSealer, SnapshotFeed, SqlStore, open_store
 from plantgate_hub.tunnel.registry import AgentRegistry, AgentState
@@ -49,7 +48,6 @@ from plantgate_shared.tunnel import TunnelConnection, TunnelStream
 from tests.harness.device_certificates import device_context
 from tests.harness.memory_channel import channel_pair
 from tests.harness.web_site import (
-    CLIENTS,
     CONFIG,
     PASSWORD,
     PASSWORD_HASH,
@@ -59,6 +57,7 @@ from tests.harness.web_site import (
     RawDevice,
     Site,
     device_url,
+    hub_of,
 )
 
 OLGA = Person(PersonId("olga"), "olga@example.org", "Olga")
@@ -148,7 +147,7 @@ async def world(tmp_path) -> AsyncIterator[World]:
             passwords,
             Secret(b"b" * 32),
             Connected(lambda: feed.snapshot, time.time),
-            hub=Hub(feed, registry, Services(Context(store, Pools())), CLIENTS),
+            hub=hub_of(feed, registry, Services(Context(store, Pools())), time.time),
         )
         runner = web.AppRunner(build_web(parts), shutdown_timeout=1.0, **SERVER_OPTIONS)
         await runner.setup()

@@ -20,6 +20,7 @@ from yarl import URL
 from plantgate_hub.access import SnapshotAccess
 from plantgate_hub.config import Web
 from plantgate_hub.connected import Connected, Connection
+from plantgate_hub.diagnosis import Diagnosis, Sources
 from plantgate_hub.domain.clients import ClientSettings
 from plantgate_hub.domain.impact import people_touched, plants_touched
 from plantgate_hub.domain.model import (
@@ -47,7 +48,15 @@ from plantgate_hub.identity.passwords import Passwords
 from plantgate_hub.identity.sessions import SessionPolicy
 from plantgate_hub.identity.totp import STEP_SECONDS, code_at
 from plantgate_hub.portal.desk import Hub
-from plantgate_hub.ports import PasswordRecord, SessionRecord, StreamProblem, StreamUnavailable, TotpRecord
+from plantgate_hub.ports import (
+    Clock,
+    PasswordRecord,
+    SessionRecord,
+    StreamProblem,
+    Streams,
+    StreamUnavailable,
+    TotpRecord,
+)
 from plantgate_hub.services import Context, Services
 from plantgate_hub.store import Update
 from plantgate_hub.store.protocol import StoreUnavailable
@@ -63,6 +72,24 @@ PORT = 8443
 CONFIG = Web(port=PORT, public_port=PORT)
 PORTAL = f"https://portal.localhost:{PORT}"
 CLIENTS = ClientSettings("hub's key", "portal.localhost:51820", IPv6Network("fd00:1:2::/48"), Pools(), 1380)
+
+
+def hub_of(feed: Any, registry: AgentRegistry, services: Services, now: Clock, streams: Streams | None = None) -> Hub:
+    """The rest of the hub, for the portal; nothing is known of people's handshakes."""
+
+    async def handshake(_person: PersonId) -> None:
+        return None
+
+    sources = Sources(
+        snapshot=lambda: feed.snapshot,
+        online=lambda: registry.online,
+        handshake=handshake,
+        presence=registry,
+        streams=streams or registry,
+        pins=Pins(),
+        clock=now,
+    )
+    return Hub(feed, registry, services, CLIENTS, Diagnosis(sources))
 
 
 def device_url(host: str, path: str = "/") -> str:
@@ -436,7 +463,7 @@ class Site:
         # Nothing of the tests that use this site changes anything by the services: their store is all but missing.
         services = Services(Context(cast(Any, SimpleNamespace(accounts=NoAccounts())), Pools(), lambda: self.time))
         self.agents = AgentRegistry()
-        self.hub = Hub(cast(Any, self.feed), self.agents, services, CLIENTS)
+        self.hub = hub_of(self.feed, self.agents, services, lambda: self.time)
 
     def code(self) -> str:
         """A code that was not used yet: time moves on by one step where needed."""

@@ -1,11 +1,12 @@
 """Two organizations, their people and four plants on a real store, and the portal that shows them."""
 
+import asyncio
 import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -20,15 +21,14 @@ from plantgate_hub.domain.pools import Pools
 from plantgate_hub.domain.snapshot import Snapshot
 from plantgate_hub.identity.passwords import Passwords
 from plantgate_hub.identity.totp import STEP_SECONDS, code_at
-from plantgate_hub.portal.desk import Hub
 from plantgate_hub.services import CONSOLE, Context, Services
 from plantgate_hub.store import SnapshotFeed, SqlStore, open_store
 from plantgate_hub.tunnel.registry import AgentRegistry, AgentState
 from plantgate_hub.web import SERVER_OPTIONS, SESSIONS, WebParts, build_web
 from plantgate_shared.identity.keys import IdentityKey, WireGuardKey
-from plantgate_shared.protocol.control import AgentStatus, TunnelPath
+from plantgate_shared.protocol.control import AgentStatus, DeviceLookedFor, Presence, TunnelPath
 from plantgate_shared.secret import Secret
-from tests.harness.web_site import CLIENTS, CONFIG, PASSWORD_HASH, TOTP_SECRET, Browser
+from tests.harness.web_site import CONFIG, PASSWORD_HASH, TOTP_SECRET, Browser, LoopbackStreams, hub_of
 from tests.services.conftest import SEALER, Clock, empty_database
 
 __all__ = ["empty_database"]
@@ -48,6 +48,21 @@ WITH_TOTP = ("ada", "tina")
 NETWORKS = {"solar": "192.168.1.0/24", "wind": "192.168.1.0/24", "storage": "10.9.0.0/24", "hydro": "172.20.4.0/24"}
 
 
+class Network:
+    """What every agent sees on its plant's network, as soon as `answers` is set."""
+
+    def __init__(self) -> None:
+        self.presence = Presence.ANSWERS
+        self.asked = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def look_for_device(self, _address: IPv4Address, _timeout: float) -> DeviceLookedFor:
+        self.asked += 1
+        await self.answers.wait()
+        return DeviceLookedFor(1, self.presence)
+
+
 @dataclass
 class World:
     store: SqlStore
@@ -59,6 +74,8 @@ class World:
     people: dict[str, Person] = field(default_factory=dict)
     plants: dict[str, Plant] = field(default_factory=dict)
     agents: dict[str, Agent] = field(default_factory=dict)
+    streams: LoopbackStreams = field(default_factory=LoopbackStreams)
+    network: Network = field(default_factory=Network)
     port: int = 0
     app: web.Application | None = None
     _step: int = 0
@@ -93,7 +110,7 @@ class World:
         agent = self.agents[plant]
         status = AgentStatus(1, path, agent.boundary, (), version="0.1.0", handshake_age=3.0)
         state = AgentState(agent.id, agent.plant, agent.transit_address, agent.epoch, self.clock.now, status)
-        attached = SimpleNamespace(state=state, end=lambda *_: None)
+        attached = SimpleNamespace(state=state, end=lambda *_: None, look_for_device=self.network.look_for_device)
         self.registry.attach(cast(Any, attached))
         return attached
 
@@ -178,7 +195,7 @@ async def world(empty_database, tmp_path) -> AsyncIterator[World]:
             Secret(b"b" * 32),
             Connected(lambda: feed.snapshot, clock),
             now=clock,
-            hub=Hub(feed, registry, services, CLIENTS),
+            hub=hub_of(feed, registry, services, clock, world.streams),
         )
         world.app = build_web(parts)
         runner = web.AppRunner(world.app, shutdown_timeout=1.0, **SERVER_OPTIONS)

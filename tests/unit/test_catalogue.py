@@ -5,6 +5,7 @@ import string
 
 import pytest
 
+from plantgate_hub.domain.diagnosis import Cause, Fixer, Hop, Result, Way
 from plantgate_hub.domain.model import Job, RouteReason, RouteState
 from plantgate_hub.portal.catalogue import TEXTS, Language, choose, translator
 from plantgate_hub.proxy.problems import STATUS, Problem
@@ -25,6 +26,18 @@ def test_everything_that_can_be_shown_has_words():
     wanted |= {f"job.{job.name}" for job in Job} | {f"state.{state.name}" for state in RouteState}
     wanted |= {f"{what}.{reason.name}" for what in ("reason", "remedy") for reason in RouteReason}
     assert wanted <= set(TEXTS)
+
+
+def test_the_way_to_a_device_has_words_for_all_that_can_be_found():
+    wanted = {f"{kind.__name__.lower()}.{member.name}" for kind in (Way, Hop, Result, Cause, Fixer) for member in kind}
+    wanted |= {f"cause.{cause.name}.do" for cause in Cause}
+    assert wanted <= set(TEXTS)
+    said = {TEXTS[f"cause.{cause.name}"] for cause in Cause if cause is not Cause.NONE}
+    assert len(said) == len(Cause) - 1
+    assert ("", "") not in said
+
+
+def test_every_problem_of_the_proxy_has_a_status():
     assert set(STATUS) == set(Problem)
 
 

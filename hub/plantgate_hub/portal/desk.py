@@ -9,6 +9,7 @@ from aiohttp import web
 
 from plantgate_shared.errors import Denied, InvalidInput, NotFound, PlantgateError
 
+from ..diagnosis import Diagnosis
 from ..domain import policy
 from ..domain.clients import ClientSettings
 from ..domain.model import AgentId, Organization, OrganizationId, Plant, PlantId
@@ -63,6 +64,7 @@ class Hub:
     agents: LiveAgents
     services: Services
     client_settings: ClientSettings
+    diagnosis: Diagnosis
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from ..tunnel.registry import AgentState
 from .desk import Desk, matches, paged, searched
 from .guards import Response, Visitor
 from .overview import device_pages, gateway_state, organization_name, plant_lines
+from .why import example_device
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class PlantPages:
             sees_network=may[Action.SEE_NETWORK],
             subnets=sorted(snapshot.subnets_of(plant.id), key=lambda subnet: subnet.network),
             routes={route.subnet: route for route in routes},
+            examples={route.subnet: example_device(snapshot, route) for route in routes},
             gateways=gateways(desk, plant) if may[Action.ENROL_GATEWAY] else [],
             opens=Job.TECHNICAL_MANAGER,
             may_open=may[Action.OPEN_DEVICE],

@@ -9,6 +9,7 @@ from ..domain.routes import routes_of
 from .desk import Desk, actor, matches, paged, searched, status_of
 from .guards import Response, Visitor
 from .overview import Overlap, split_overlaps
+from .why import example_device
 
 PER_PAGE = 25
 """Rows; the routes of an overlap count as one, for they are never torn apart."""
@@ -46,6 +47,7 @@ class MyRoutes:
             here="routes",
             error=error,
             names=names,
+            examples={route.subnet: example_device(snapshot, route) for route in routes},
             page=page,
             overlaps=[row for row in page.rows if isinstance(row, Overlap)],
             single=[row for row in page.rows if isinstance(row, Route)],

@@ -16,6 +16,7 @@ from .plant_setup import PlantSetup
 from .plants import PlantPages
 from .routes import MyRoutes
 from .vpn import MyVpn
+from .why import Why
 
 
 class PageGroup(Protocol):
@@ -29,6 +30,7 @@ def page_groups(desk: Desk, guards: Guards) -> Sequence[PageGroup]:
         MyRoutes(desk),
         PlantPages(desk),
         PlantSetup(desk),
+        Why(desk),
         Gateways(desk),
         Organizations(desk),
         CooperationPages(desk),

@@ -2,10 +2,12 @@
 import { follow } from "./live.js";
 import { showLocally } from "./moments.js";
 import { copies } from "./copy.js";
+import { loads } from "./loads.js";
 
 showLocally(document);
 copies(document);
 follow();
+loads(document);
 
 // The account menu closes like a menu: by Escape, or when something else is touched.
 const menu = document.getElementById("menu");
