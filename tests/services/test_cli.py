@@ -12,6 +12,7 @@ import yaml
 
 from plantgate_hub.cli import main
 from plantgate_hub.cli.moments import parse_moment, parse_span
+from plantgate_hub.store.migrate import NEWEST
 from plantgate_shared.errors import InvalidInput
 from plantgate_shared.identity.keys import WireGuardKey
 
@@ -167,11 +168,11 @@ def test_version_and_example(monkeypatch, capsys):
 
 
 def test_db_upgrade_can_be_repeated_and_files_are_private(shell, tmp_path):
-    for expected in ("0001", "0001"):
+    for expected in (NEWEST, NEWEST):
         status, out, _ = shell.run("db", "upgrade", "--json")
         assert (status, json.loads(out)["migration"]) == (0, expected)
     assert os.stat(tmp_path / "hub.db").st_mode & 0o077 == 0
-    assert json.loads(shell.run("db", "status", "--json")[1])["newest"] == "0001"
+    assert json.loads(shell.run("db", "status", "--json")[1])["newest"] == NEWEST
 
 
 def test_moments():
