@@ -30,6 +30,7 @@ from plantgate_hub.store import AesSealer, SnapshotFeed, SqlStore, open_store
 from plantgate_hub.tunnel.registry import AgentRegistry
 from plantgate_hub.web import SERVER_OPTIONS, WebParts, build_web
 from plantgate_shared.secret import Secret
+from tests.harness.web_site import hub_of
 
 from .snapshot import world
 
