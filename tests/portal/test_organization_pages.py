@@ -39,22 +39,23 @@ async def test_a_technical_manager_of_all_plants_manages_services_only(world: Wo
         assert (await browser.navigate(url(world, "members"))).status == 404
 
 
-async def test_members_are_added_changed_and_removed(world: World):
+async def test_members_are_invited_changed_and_removed(world: World):
+    north, person = world.organizations["North"].id, world.people["vera"]
     async with world.visit("mo") as browser:
-        fields = {"email": "New@Example.com ", "name": "New Person", "role": "MEMBER"}
-        assert "The member is added." in (await browser.submit(url(world, "members"), fields)).text
-        person = world.snapshot.person_by_email("new@example.com")
-        assert person is not None
-        page = await browser.submit(url(world, "members"), fields)
-        assert page.status == 422
+        page = await browser.submit(url(world, "members"), {"email": "New@Example.com ", "role": "MEMBER"})
+        assert "new@example.com is invited." in page.text
+        assert "/invitation?code=" in page.text
+        assert world.snapshot.person_by_email("new@example.com") is None, "they have yet to accept"
+        page = await browser.submit(url(world, "members"), {"email": person.email, "role": "MEMBER"})
+        assert page.status == 409
         member = url(world, f"members/{person.id}")
-        await browser.submit(member, {"role": "GUEST", "job": "VIEWER"})
-        membership = world.snapshot.memberships.get(person.id, world.organizations["North"].id)
+        await browser.submit(member, {"role": "MEMBER", "job": "VIEWER"})
+        membership = world.snapshot.memberships.get(person.id, north)
         assert membership is not None
-        assert (membership.role, membership.job) == (OrgRole.GUEST, Job.VIEWER)
+        assert (membership.role, membership.job) == (OrgRole.MEMBER, Job.VIEWER)
         assert (await browser.navigate(f"{member}/remove")).status == 200
         await browser.submit(f"{member}/remove", {})
-        assert world.snapshot.memberships.get(person.id, world.organizations["North"].id) is None
+        assert world.snapshot.memberships.get(person.id, north) is None
 
 
 async def test_a_moderator_makes_no_administrators(world: World):

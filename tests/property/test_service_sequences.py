@@ -291,7 +291,7 @@ def test_the_sequences_get_through_often_enough_to_mean_something(template):
         ("mod", ("restore", "solar")),
         ("sue", ("remove_member", "south", "sue")),
         ("ada", ("set_policy", "north", True)),
-        ("mod", ("set_member", "north", "eve", OrgRole.MODERATOR, None)),
-        ("mod", ("set_member", "north", "eve", OrgRole.ADMINISTRATOR, None)),  # refused
+        ("mod", ("set_member", "north", "tom", OrgRole.MODERATOR, None)),
+        ("mod", ("set_member", "north", "tom", OrgRole.ADMINISTRATOR, None)),  # refused
     ]
     assert asyncio.run(play(f"sqlite:///{path}", sequence)) == len(sequence) - 1

@@ -10,7 +10,7 @@ from ..domain.model import OrgRole, PersonId
 from ..domain.scopes import TokenScope
 from ..ports import SessionRecord
 from ..services import NewInvitation, NewToken, acting
-from .schema import Answer, JobName, moment
+from .schema import Answer, JobName, ShownOnce, moment
 
 
 class InvitationAnswer(Answer):
@@ -27,7 +27,7 @@ class InvitationAnswer(Answer):
         return cls(**_invitation(invitation))
 
 
-class NewInvitationAnswer(InvitationAnswer):
+class NewInvitationAnswer(InvitationAnswer, ShownOnce):
     link: str | None = Field(description="To pass on, shown this once; null where the hub mailed it.")
 
     @classmethod
@@ -60,7 +60,7 @@ class TokenAnswer(Answer):
         return cls(**_token(token))
 
 
-class NewTokenAnswer(TokenAnswer):
+class NewTokenAnswer(TokenAnswer, ShownOnce):
     token: str = Field(description="What the program sends. It is shown this once.")
 
     @classmethod

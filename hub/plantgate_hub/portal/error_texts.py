@@ -62,8 +62,8 @@ GERMAN: dict[str, str] = {
     "{} cannot be a page's path": "{} kann kein Pfad einer Seite sein",
     "the plant has no open code of that id": "Diesen offenen Code hat die Anlage nicht",
     # People and jobs
-    "this person is a member already": "Diese Person ist schon Mitglied",
-    "their own page changes role and jobs": "Rolle und Aufgaben ändern Sie auf ihrer eigenen Seite",
+    "a member has this address already": "Ein Mitglied hat diese Adresse schon",
+    "change the member's role instead": "ändern Sie stattdessen die Rolle des Mitglieds",
     "this is the organization's only Administrator": "Das ist der einzige Administrator der Organisation",
     "make another one first": "ernennen Sie zuerst einen anderen",
     "the person was not granted that on the plant": "Diese Aufgabe hat die Person auf der Anlage nicht",
