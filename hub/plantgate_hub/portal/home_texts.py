@@ -134,6 +134,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Wer die VPN-Dienste des Eigentümers verwaltet, kann die Anlage einem zuordnen.",
     ),
     "remedy.OVERLAP_LOST": ("You decide which plant to use.", "Sie entscheiden, welche Anlage Sie nutzen."),
+    "remedy.ON_HOLD": (
+        "The plant's owner ended all access for now; its Moderators and Administrators can give it free again.",
+        "Der Betreiber hat vorerst jeden Zugang beendet; seine Moderatoren und Administratoren können ihn wieder freigeben.",
+    ),
+    "remedy.PURPOSE_REQUIRED": (
+        "The plant's organization asks why you connect: say it on the plant's page.",
+        "Die Organisation der Anlage fragt nach dem Grund: Geben Sie ihn auf der Seite der Anlage an.",
+    ),
     "remedy.DISABLED_BY_PERSON": ("You can switch it on again.", "Sie können sie wieder einschalten."),
     "done.route.preferred": ("Switched over.", "Umgeschaltet."),
     "done.route.disabled": ("The route is switched off.", "Die Route ist ausgeschaltet."),
