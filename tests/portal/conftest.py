@@ -189,7 +189,7 @@ async def world(empty_database, tmp_path) -> AsyncIterator[World]:
             SnapshotAccess(feed),
             store.credentials,
             store.sessions,
-            registry,
+            world.streams,
             store,
             passwords,
             Secret(b"b" * 32),

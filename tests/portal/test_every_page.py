@@ -6,7 +6,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-from plantgate_hub.domain.model import Job
+from plantgate_hub.domain.model import HoldScope, Job
 from plantgate_hub.portal.catalogue import Language
 from plantgate_hub.services import CONSOLE, acting
 from plantgate_shared.identity.keys import WireGuardKey
@@ -43,6 +43,8 @@ async def fill(world: World) -> None:
     )
     await services.routes.set_disabled(acting(people["tina"].id), people["tina"].id, world.subnet("wind").id, True)
     await services.organizations.set_member(CONSOLE, partner, people["ada"].id)
+    await services.holds.end_access(CONSOLE, plants["storage"].id, HoldScope.EXTERNAL, "<b>")
+    await services.purposes.declare(acting(people["ada"].id), plants["solar"].id, "<b>ticket 7</b>")
     await world.caught_up()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from ..domain.model import Job, RouteReason, RouteState
-from . import account_texts, diagnosis_texts, home_texts, organization_texts, plant_texts
+from . import access_texts, account_texts, diagnosis_texts, home_texts, organization_texts, plant_texts
 
 
 class Language(StrEnum):
@@ -287,7 +287,13 @@ TEXTS |= account_texts.TEXTS
 TEXTS |= {f"job.{job.name}": text for job, text in _JOBS.items()}
 TEXTS |= {f"state.{state.name}": text for state, text in _STATES.items()}
 TEXTS |= {f"reason.{reason.name}": text for reason, text in _REASONS.items()}
-for _group in (home_texts.TEXTS, plant_texts.TEXTS, organization_texts.TEXTS, diagnosis_texts.TEXTS):
+for _group in (
+    home_texts.TEXTS,
+    plant_texts.TEXTS,
+    organization_texts.TEXTS,
+    diagnosis_texts.TEXTS,
+    access_texts.TEXTS,
+):
     if twice := TEXTS.keys() & _group:
         raise ValueError(f"texts are defined twice: {sorted(twice)}")
     TEXTS |= _group

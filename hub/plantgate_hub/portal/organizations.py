@@ -348,6 +348,7 @@ def organization_frame(desk: Desk, visitor: Visitor, organization: Organization)
         "members": Action.MANAGE_MEMBERS,
         "cooperations": Action.MANAGE_COOPERATIONS,
         "services": Action.MANAGE_SERVICES,
+        "settings": Action.MANAGE_ORGANIZATION,
     }
     tabs = [name for name, action in pages.items() if desk.may_in(visitor, action, organization.id)]
     return {"organization": organization, "tabs": tabs}

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from typing import Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -23,7 +24,7 @@ _LINKS: dict[Problem, str] = {
     Problem.NOT_AVAILABLE: "action.home",
     Problem.NO_PERMISSION: "action.home",
     Problem.ON_HOLD: "action.home",
-    Problem.NO_PURPOSE: "action.home",
+    Problem.NO_PURPOSE: "action.declare",
     Problem.REDIRECT_ELSEWHERE: "action.home",
     Problem.CERTIFICATE_CHANGED: "action.home",
     Problem.CERTIFICATE_UNTRUSTED: "action.home",
@@ -75,8 +76,8 @@ class Pages:
             }
             text = translate(f"{problem.value}.title") + ". " + translate(f"{problem.value}.text") + "\n"
             return web.Response(status=status, text=text, headers=headers)
-        link = self.portal + ("/two-factor/set-up" if problem is Problem.NO_TWO_FACTOR else "/")
         path = request.raw_path
+        link = self.portal + _way_out(problem, destination, path)
         retry = path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
         fields = self._problem_fields(problem, destination, detail, link, retry)
         html = self._render(request, "problem.html", style=self._style, asset=None, home=self.portal + "/", **fields)
@@ -86,7 +87,7 @@ class Pages:
 
     def portal_problem(self, request: web.Request, problem: Problem, destination: Destination | None) -> web.Response:
         """The same on the portal."""
-        link = "/two-factor/set-up" if problem is Problem.NO_TWO_FACTOR else "/"
+        link = _way_out(problem, destination, request.query.get("path", "/"))
         fields = self._problem_fields(problem, destination, "", link, retry="")
         return self.page(request, "problem.html", STATUS[problem], **fields)
 
@@ -113,6 +114,15 @@ class Pages:
 def _told(text: str, language: str) -> str | None:
     """Template filter: an error's sentence in the page's language, if it is known in it."""
     return error_texts.in_language(text, catalogue.Language(language))
+
+
+def _way_out(problem: Problem, destination: Destination | None, path: str) -> str:
+    """The portal's page that helps; `path` is the device's, to come back to."""
+    if problem is Problem.NO_TWO_FACTOR:
+        return "/two-factor/set-up"
+    if problem is Problem.NO_PURPOSE and destination is not None:
+        return f"/plants/{destination.plant.id}/reason?{urlencode({'host': destination.target.host, 'path': path})}"
+    return "/"
 
 
 def _respond(html: str, status: int, policy: str) -> web.Response:

@@ -13,6 +13,7 @@ from ..tunnel.registry import AgentState
 from .desk import Desk, matches, paged, searched
 from .guards import Response, Visitor
 from .overview import device_pages, gateway_state, organization_name, plant_lines
+from .plant_access import holds_on, live_purpose
 from .why import example_device
 
 
@@ -93,6 +94,12 @@ class PlantPages:
             may_open=may[Action.OPEN_DEVICE],
             closed=_CLOSED.get(opening.reason, "") if isinstance(opening, policy.Denied) else "",
             may_vpn=may[Action.USE_VPN] or bool(routes),
+            holds=holds_on(snapshot, plant.id),
+            sees_who=may[Action.SEE_CONNECTIONS],
+            may_end=may[Action.END_ACCESS],
+            may_restore=may[Action.RESTORE_ACCESS],
+            may_declare=may[Action.DECLARE_PURPOSE],
+            purpose=live_purpose(snapshot, visitor.person.id, plant.id, now),
             may_configure=may[Action.CONFIGURE_PLANT],
             may_enrol=may[Action.ENROL_GATEWAY],
             may_manage=may[Action.MANAGE_PLANTS],

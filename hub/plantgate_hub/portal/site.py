@@ -11,7 +11,9 @@ from .fleet import Fleet
 from .gateways import Gateways
 from .guards import Guards
 from .home import Home
+from .organization_settings import OrganizationSettings
 from .organizations import Organizations
+from .plant_access import PlantAccess
 from .plant_setup import PlantSetup
 from .plants import PlantPages
 from .routes import MyRoutes
@@ -30,9 +32,11 @@ def page_groups(desk: Desk, guards: Guards) -> Sequence[PageGroup]:
         MyRoutes(desk),
         PlantPages(desk),
         PlantSetup(desk),
+        PlantAccess(desk),
         Why(desk),
         Gateways(desk),
         Organizations(desk),
+        OrganizationSettings(desk),
         CooperationPages(desk),
         Fleet(desk),
     )

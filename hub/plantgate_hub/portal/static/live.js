@@ -1,5 +1,6 @@
 // Keeps the page current: the hub says that something changed, the page asks for itself anew and swaps what differs.
 // Regions are elements with data-live="NAME"; one with data-note has a sentence for those who do not see the change.
+import { copies } from "./copy.js";
 import { showLocally } from "./moments.js";
 
 const AGAIN_MS = 5000; // after the hub refused the stream
@@ -77,6 +78,7 @@ function replace(region, next) {
   region.dataset.note = next.dataset.note ?? "";
   region.replaceChildren(...next.childNodes);
   showLocally(region);
+  copies(region);
   for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
   if (focused >= 0) focusable(region)[focused]?.focus();
 }
