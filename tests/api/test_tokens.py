@@ -55,7 +55,8 @@ async def test_a_token_never_may_more_than_its_owner(site: ApiSite):
 
 async def test_a_revoked_token_is_refused_within_a_second(site: ApiSite):
     id, token = await made(site, "read")
-    assert (await site.call("GET", "/me", token)).status == 200
+    for _ in range(2):  # by then it is known by heart
+        assert (await site.call("GET", "/me", token)).status == 200
     assert (await browser(site, "ada", "POST", f"/me/tokens/{id}/revoke")).status == 204
     site.clock.now += 1
     assert (await site.call("GET", "/me", token)).problem is Problem.UNAUTHENTICATED
