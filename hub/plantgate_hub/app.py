@@ -204,6 +204,7 @@ class Node:
                 lambda: self._opened.client_settings(self._config),
                 ApiTokens(self._store.accounts, time.time),
                 diagnosis,
+                self.connected,
             ),
         )
         return build_web(parts, [*self._endpoint.routes(), *enrolment.routes()])

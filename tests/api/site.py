@@ -17,7 +17,7 @@ from plantgate_hub.api import PREFIX, ApiParts
 from plantgate_hub.api.openapi import document, problems_of
 from plantgate_hub.api.operation import API, Operation
 from plantgate_hub.api.problems import STATUS, TYPE_PREFIX, Problem, ProblemDetails
-from plantgate_hub.connected import Connected
+from plantgate_hub.connected import Connected, Means
 from plantgate_hub.diagnosis import Diagnosis, Sources
 from plantgate_hub.domain.clients import ClientSettings
 from plantgate_hub.domain.model import AgentId, PersonId, PlantId
@@ -199,6 +199,8 @@ async def api_site(store: SqlStore, world: Filled, clock: Clock) -> AsyncIterato
     async with SnapshotFeed(store, now=clock).running() as feed:
         registry = AgentRegistry()
         sources = Sources(lambda: feed.snapshot, lambda: online, no_vpn, network, registry, store, clock)
+        connected = Connected(lambda: feed.snapshot, clock)
+        connected.see(PersonId(world.people["sue"]), PlantId(world.ids["wind"]), Means.VPN, 3)
         parts = WebParts(
             CONFIG,
             SnapshotAccess(feed),
@@ -208,10 +210,10 @@ async def api_site(store: SqlStore, world: Filled, clock: Clock) -> AsyncIterato
             store,
             passwords,
             Secret(b"b" * 32),
-            Connected(lambda: feed.snapshot, clock),
+            connected,
             now=clock,
             hub=hub_of(feed, registry, services, clock),
-            api=ApiParts(services, feed, lambda: online, settings, tokens, Diagnosis(sources)),
+            api=ApiParts(services, feed, lambda: online, settings, tokens, Diagnosis(sources), connected),
         )
         app = build_web(parts)
         runner = web.AppRunner(app, shutdown_timeout=1.0, **SERVER_OPTIONS)

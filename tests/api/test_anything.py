@@ -57,8 +57,6 @@ def draw_request(data: st.DataObject, site: ApiSite, operation: Operation) -> di
         request["match"] = "*"
     elif operation.method == "DELETE" or (operation.method == "POST" and data.draw(mostly(st.just(0), st.just(1)))):
         request["match"] = data.draw(HEADER_TEXT.map(lambda text: f"x{text}x"), label="If-Match")
-    if operation.creates:
-        request["headers"] = {"If-None-Match": data.draw(st.sampled_from(["*", "x"]))}
     return request
 
 

@@ -53,6 +53,14 @@ async def test_who_may_end_access_and_who_sees_that(site: ApiSite):
 # Reasons
 
 
+async def test_who_is_connected_is_for_those_who_look_after_the_plant(site: ApiSite):
+    path = f"/plants/{site.id('wind')}/connections"
+    (seen,) = (await site.call("GET", path, "tec")).json["items"]
+    assert (seen["name"], seen["means"], seen["open"], seen["external"]) == ("Sue", "VPN", 3, True)
+    assert (await site.call("GET", path, "vic")).problem is Problem.FORBIDDEN
+    assert (await site.call("GET", path, "wes")).problem is Problem.NOT_FOUND
+
+
 async def test_a_required_reason_opens_the_plant_while_it_holds(site: ApiSite):
     policy = f"/organizations/{site.id('north')}/connection-policy"
     assert (await site.call("GET", policy, "vic")).json["purpose_required"] is False

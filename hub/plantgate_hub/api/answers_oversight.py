@@ -1,16 +1,18 @@
 """What the API shows of who may and why, who may not for now, and why something is not reached."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from pydantic import Field
 
+from ..connected import Connection, Means
 from ..domain.diagnosis import Cause, Fixer, Hop, Result, Step, Way
 from ..domain.explain import Explanation, Ground, Obstacle, Remedy, Who
 from ..domain.explain import Way as Remedying
 from ..domain.model import ConnectionPolicy, Hold, HoldScope, Job, OrgRole, PersonId, PlantId, Purpose
 from ..domain.policy import Action, Denial, Source
+from ..domain.snapshot import Snapshot
 from ..store.protocol import PlantEvent, PlantEventKind
 from .schema import Answer, JobName, Resource, moment
 
@@ -54,7 +56,30 @@ def _job(job: Job | None) -> JobName | None:
     return None if job is None else JobName.of(job)
 
 
-# Holds, reasons, the plant's record
+# Who is connected, holds, reasons, the plant's record
+
+
+class ConnectionAnswer(Answer):
+    person: str
+    name: str
+    means: Means
+    since: datetime
+    last_seen: datetime
+    open: int = Field(description="Flows of the VPN, or requests and websockets, under way.")
+    external: bool = Field(description="The person's job comes by a cooperation only.")
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, connection: Connection) -> "ConnectionAnswer":
+        person = snapshot.people.get(connection.person)
+        return cls(
+            person=connection.person,
+            name=person.name if person else "",
+            means=connection.means,
+            since=datetime.fromtimestamp(connection.since, UTC),
+            last_seen=datetime.fromtimestamp(connection.last_seen, UTC),
+            open=connection.open,
+            external=connection.external,
+        )
 
 
 class HoldAnswer(Resource):

@@ -5,8 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from plantgate_shared.errors import NotFound
-
+from ..connected import Connected
 from ..diagnosis import Diagnosis
 from ..domain.clients import ClientSettings
 from ..domain.model import AgentId
@@ -42,6 +41,8 @@ class ApiParts:
     """API tokens; without them only browsers that are signed in may call."""
     diagnosis: Diagnosis | None = None
     """Without it nobody is told why a device is not reached."""
+    connected: Connected | None = None
+    """Who is connected to which plant through this node; without it nobody is."""
 
     @property
     def snapshot(self) -> Snapshot:
@@ -120,13 +121,7 @@ class Call:
             return
         self._snapshot = snapshot
         condition = self._condition or Condition()
-        try:
-            current = resource.call(self, self._values)
-        except NotFound:
-            if not condition.absent:
-                raise
-            return
-        condition.hold(current)
+        condition.hold(resource.call(self, self._values))
 
     def after(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot

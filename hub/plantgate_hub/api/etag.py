@@ -27,31 +27,25 @@ class Condition:
 
     match: frozenset[str] | None = None
     """Strong tags, or "*" for anything that is there; None: not asked for."""
-    absent: bool = False
-    """It must not be there yet."""
 
     def hold(self, current: Answer) -> None:
         """Raises ApiProblem unless the current state is one that was asked for."""
-        if self.absent:
-            raise ApiProblem(Problem.STALE, "it is there already", hint="read it, and name its ETag in If-Match")
         if self.match is None or _ANY in self.match or tag_of(serialized(current)) in self.match:
             return
         raise ApiProblem(Problem.STALE, hint="read it again, and name its new ETag in If-Match")
 
 
-def condition_of(request: web.Request, needed: bool, may_create: bool) -> Condition:
+def condition_of(request: web.Request, needed: bool) -> Condition:
     """The request's condition. Raises ApiProblem when there is none and one is needed."""
-    match, none_match = request.if_match, request.if_none_match
-    absent = may_create and none_match is not None and any(tag.value == _ANY for tag in none_match)
-    if match is None and not absent and needed:
-        creating = ", or If-None-Match: * to make what is not there" if may_create else ""
+    match = request.if_match
+    if match is None and needed:
         raise ApiProblem(
             Problem.PRECONDITION,
             "the header If-Match is missing",
-            hint=f"name the ETag of the state that you change (* for any){creating}",
+            hint="name the ETag of the state that you change (* for any)",
         )
     strong = None if match is None else frozenset(tag.value for tag in match if not tag.is_weak)
-    return Condition(strong, absent)
+    return Condition(strong)
 
 
 def is_known(request: web.Request, tag: str) -> bool:

@@ -178,10 +178,7 @@ def _conditions(operation: Operation) -> list[Json]:
     found = []
     if operation.resource is not None and operation.method != "GET":
         text = "ETag of the state that the request changes, or * for any."
-        required = operation.needs_match and not operation.creates
-        found.append(_header("If-Match", text, required))
-    if operation.creates:
-        found.append(_header("If-None-Match", "* to make what is not there yet, instead of If-Match.", False))
+        found.append(_header("If-Match", text, operation.needs_match))
     if operation.repeatable:
         found.append(_header(HEADER, "A word of your own: sent again with it, the request is carried out once.", False))
     if operation.method == "GET" and operation.has_etag:
@@ -203,8 +200,6 @@ _HEADERS: Json = {
 
 def _responses(operation: Operation, schemas: _Schemas) -> Json:
     responses: Json = {str(operation.status): _success(operation, schemas)}
-    if operation.creates:
-        responses["201"] = {**_success(operation, schemas), "description": "It was made."}
     if operation.method == "GET" and operation.has_etag:
         responses["304"] = {"description": "It is as it was."}
     by_status: dict[int, list[Problem]] = {}

@@ -55,8 +55,6 @@ class Operation:
     """Where the new thing is, filled in from the answer's members; empty when nothing is made."""
     resource: "Operation | None"
     """Reads what this changes: If-Match is held against its answer, in the same transaction as the change."""
-    creates: bool
-    """May make the resource as well (If-None-Match: *)."""
     problems: frozenset[Problem]
     """What it may answer beside what follows from its shape."""
     parameters: tuple[str, ...]
@@ -115,7 +113,6 @@ class Operations:
         status: int = 200,
         location: str = "",
         resource: Callable[..., Answer] | None = None,
-        creates: bool = False,
         problems: frozenset[Problem] = frozenset(),
     ) -> Callable[[Handler], Handler]:
         """Declare the decorated function as an operation; see `Operation` for what each means."""
@@ -133,7 +130,6 @@ class Operations:
                 status=201 if location else 204 if answer is type(None) else status,
                 location=location,
                 resource=self.of(resource) if resource else None,
-                creates=creates,
                 problems=problems,
                 parameters=tuple(_PARAMETER.findall(path)),
                 query=hints.get("query"),

@@ -72,7 +72,7 @@ class _Server:
             values["body"] = await _read_body(operation, request)
         condition = None
         if operation.resource is not None and operation.method != "GET":
-            condition = condition_of(request, operation.needs_match, operation.creates)
+            condition = condition_of(request, operation.needs_match)
         call = Call(self._parts, caller, operation, values, condition)
         key = key_of(request, operation)
         if key:
@@ -83,8 +83,9 @@ class _Server:
             answer = await run(operation, call, values)
         if call.changed_to is not None:
             await self._follow(call.changed_to)
-        status = 201 if condition is not None and condition.absent else operation.status
-        return _response(operation, request, status, answer)
+        elif key:  # a kept answer, perhaps of a request that ended just now or on another node
+            await self._follow(await self._parts.services.context.store.revision())
+        return _response(operation, request, answer)
 
     async def _caller(self, operation: Operation, request: web.Request) -> Caller:
         caller = await self._authenticate(request)
@@ -132,7 +133,7 @@ async def _read_body(operation: Operation, request: web.Request) -> Any:
         raise invalid_body(error) from None
 
 
-def _response(operation: Operation, request: web.Request, status: int, answer: Answer | None) -> web.Response:
+def _response(operation: Operation, request: web.Request, answer: Answer | None) -> web.Response:
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     if answer is None:
         return web.Response(status=204, headers=headers)
@@ -148,7 +149,7 @@ def _response(operation: Operation, request: web.Request, status: int, answer: A
     if isinstance(answer, Page) and answer.next is not None:
         following = request.rel_url.update_query(cursor=answer.next)
         headers["Link"] = f'<{following}>; rel="next"'
-    return web.Response(status=status, body=body, content_type=JSON, headers=headers)
+    return web.Response(status=operation.status, body=body, content_type=JSON, headers=headers)
 
 
 @web.middleware

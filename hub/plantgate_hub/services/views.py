@@ -199,7 +199,7 @@ class View:
         return PlantSeen(found, job_of(self.snapshot, person, plant, self.now).job if person else None)
 
     def plant_removal(self, plant: PlantId) -> PlantRemoval:
-        self._look(Action.MANAGE_PLANTS, plant)
+        self.look(Action.MANAGE_PLANTS, plant)
         devices = self.snapshot.devices_of(plant)
         return PlantRemoval(
             subnets=len(self.snapshot.subnets_of(plant)),
@@ -211,7 +211,7 @@ class View:
         )
 
     def subnets(self, plant: PlantId) -> Iterable[Subnet]:
-        self._look(Action.SEE_NETWORK, plant)
+        self.look(Action.SEE_NETWORK, plant)
         return self.snapshot.subnets_of(plant)
 
     def subnet(self, subnet: SubnetId) -> Subnet:
@@ -219,7 +219,7 @@ class View:
         return self._of_plant(found, found.plant if found else None, Action.SEE_NETWORK, "subnet")
 
     def devices(self, plant: PlantId) -> Iterable[Device]:
-        self._look(Action.SEE_DEVICES, plant)
+        self.look(Action.SEE_DEVICES, plant)
         return self.snapshot.devices_of(plant)
 
     def device(self, device: DeviceId) -> Device:
@@ -228,7 +228,7 @@ class View:
 
     def targets(self, device: DeviceId) -> Iterable[WebTarget]:
         found = self.device(device)
-        self._look(Action.SEE_NETWORK, found.plant)
+        self.look(Action.SEE_NETWORK, found.plant)
         return self.snapshot.targets_of(found.id)
 
     def target(self, target: TargetId) -> WebTarget:
@@ -237,7 +237,7 @@ class View:
         return self._of_plant(found, plant.id if plant else None, Action.SEE_NETWORK, "web target")
 
     def gateways(self, plant: PlantId) -> Iterable[Agent]:
-        self._look(Action.SEE_NETWORK, plant)
+        self.look(Action.SEE_NETWORK, plant)
         return self.snapshot.agents_of(plant)
 
     def gateway(self, gateway: AgentId) -> Agent:
@@ -262,7 +262,7 @@ class View:
 
     def holds(self, plant: PlantId) -> Iterable[Hold]:
         """What ends access to the plant for now, and who put it."""
-        self._look(Action.SEE_CONNECTIONS, plant)
+        self.look(Action.SEE_CONNECTIONS, plant)
         return self.snapshot.holds_on(plant)
 
     def hold(self, plant: PlantId, scope: str) -> Hold:
@@ -346,7 +346,7 @@ class View:
         person = self.actor.person
         return person is None or isinstance(decide_on_platform(self.snapshot, person, Action.RUN_PLATFORM), Allowed)
 
-    def _look(self, action: Action, plant: PlantId) -> None:
+    def look(self, action: Action, plant: PlantId) -> None:
         """Raises NotFound for a plant that the actor does not see, Denied where they see no more of it."""
         self.plant(plant)
         person = self.actor.person

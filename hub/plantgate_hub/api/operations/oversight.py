@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from ...domain.model import HoldScope, OrganizationId, PersonId, PlantId
+from ...domain.policy import Action
 from ...domain.scopes import TokenScope
 from ...domain.snapshot import key_of
 from ...services import EXPLAINABLE
@@ -11,6 +12,7 @@ from ...services.context import MAX_REASON
 from ...services.purposes import LONGEST_PURPOSE, SHORTEST_PURPOSE
 from ..answers_oversight import (
     ActionName,
+    ConnectionAnswer,
     ExplanationAnswer,
     HoldAnswer,
     PlantEventAnswer,
@@ -47,6 +49,22 @@ class NewPolicy(Body):
 class WhoAndWhat(Query):
     person: str = Field("", max_length=MAX_IDENTIFIER, description="Left out: yourself.")
     action: ActionName | None = Field(None, description="Left out: all of them.")
+
+
+# Who is connected
+
+
+@operation("GET", "/plants/{plant}/connections", Tag.ACCESS, TokenScope.READ)
+def list_connections(call: Call, plant: PlantId, query: PageQuery) -> Page[ConnectionAnswer]:
+    """Who is connected to the plant now through this node, by Technical Managers and upwards."""
+    call.view.look(Action.SEE_CONNECTIONS, plant)
+    found = call.parts.connected.on_plant(plant) if call.parts.connected else ()
+    return page_of(
+        query,
+        found,
+        lambda connection: (connection.person, connection.means),
+        lambda connection: ConnectionAnswer.of(call.snapshot, connection),
+    )
 
 
 # Ending access
