@@ -27,7 +27,6 @@ from .portal.guards import Guards, HasNews, own_form
 from .portal.handlers import Portal
 from .portal.links import Links
 from .portal.live import Live
-from .portal.members import Members
 from .portal.pages import Pages
 from .portal.site import PageGroup, page_groups
 from .ports import Access, CertificatePins, Clock, Credentials, SessionRecords, StoreUnavailable, Streams
@@ -116,9 +115,8 @@ def build_web(parts: WebParts, agent_routes: list[web.RouteDef] | None = None) -
     groups: list[PageGroup] = [
         *(portal, pages.assets, live),
         *page_groups(desk, guards),
-        Account(pages, guards, sign_in, services),
+        Account(desk, pages, guards, sign_in),
         Links(pages, guards, sign_in, services),
-        Members(pages, guards, services),
     ]
     for group in groups:
         app.add_routes(group.routes())

@@ -143,7 +143,7 @@ def link_in(text: str) -> str:
 
 def secret_in(page: Page) -> str:
     """What stands in the page to be copied."""
-    found = re.search(r'class="secret">([^<]+)<', page.text)
+    found = re.search(r'class="secret"[^>]*>([^<]+)<', page.text)
     assert found, page.text
     return found.group(1)
 

@@ -5,7 +5,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from plantgate_hub.domain.model import Job, OrgRole
+from plantgate_hub.domain.model import OrgRole
 from plantgate_hub.services import CONSOLE
 from tests.harness.account_site import (
     NEW_PASSWORD,
@@ -19,6 +19,7 @@ from tests.harness.account_site import (
 from tests.harness.web_site import PASSWORD, Browser, Page
 
 NEW = "nora@example.org"
+MEMBERS = "/organizations/org/members"
 
 
 @pytest.fixture
@@ -33,8 +34,8 @@ async def ada(site: AccountSite) -> AsyncIterator[Browser]:
         yield browser
 
 
-async def invite(browser: Browser, email: str = NEW, role: str = "member", job: str = "", place: str = "org") -> Page:
-    return await post(browser, "/people/invite", organization=place, email=email, role=role, job=job)
+async def invite(browser: Browser, email: str = NEW, role: str = "MEMBER", job: str = "", place: str = "org") -> Page:
+    return await post(browser, f"/organizations/{place}/members", email=email, role=role, job=job)
 
 
 async def code_of(site: AccountSite) -> str:
@@ -49,8 +50,8 @@ async def membership(site: AccountSite, email: str):
 
 
 async def test_from_the_invitation_to_the_first_sign_in(site: AccountSite, ada: Browser):
-    page = await invite(ada, job=str(int(Job.TECHNICAL_MANAGER)))
-    assert "on its way by mail" in page.text
+    page = await invite(ada, job="TECHNICAL_MANAGER")
+    assert f"{NEW} is invited" in page.text
     assert NEW in page.text
     assert "code=" not in page.text
     code = await code_of(site)
@@ -69,11 +70,11 @@ async def test_from_the_invitation_to_the_first_sign_in(site: AccountSite, ada: 
         assert "Solarpark Nord" in home.text
         again = await get(nora, f"/invitation?code={code}")
         assert (again.status, "does not work" in again.text) == (404, True)
-    assert NEW not in (await get(ada, "/people")).text.partition("Open invitations")[2]
+    assert NEW not in (await get(ada, MEMBERS)).text.partition("Open invitations")[2].partition("Invite somebody")[0]
 
 
 async def test_who_has_an_account_signs_in_and_accepts(site: AccountSite, ada: Browser):
-    await invite(ada, "sue@example.org", "guest")
+    await invite(ada, "sue@example.org", "GUEST")
     code = await code_of(site)
     async with site.browser() as sue:
         start = await get(sue, f"/invitation?code={code}")
@@ -91,7 +92,7 @@ async def test_who_has_an_account_signs_in_and_accepts(site: AccountSite, ada: B
 
 
 async def test_only_the_invited_account_can_accept(site: AccountSite, ada: Browser):
-    await invite(ada, NEW, "administrator")
+    await invite(ada, NEW, "ADMINISTRATOR")
     code = await code_of(site)
     async with site.browser("sue") as sue:
         page = await get(sue, f"/invitation?code={code}")
@@ -139,14 +140,16 @@ async def withdraw_all(site: AccountSite) -> None:
 
 
 def without_ids(text: str) -> str:
-    return "\n".join(line for line in text.splitlines() if 'name="invitation"' not in line)
+    return "\n".join(
+        line for line in text.splitlines() if "data-version" not in line and 'name="invitation"' not in line
+    )
 
 
 async def test_an_invitation_is_withdrawn(site: AccountSite, ada: Browser):
     await invite(ada)
     code = await code_of(site)
     (invitation,) = await site.services.invitations.open(CONSOLE, ORGANIZATION.id)
-    await post(ada, "/people/withdraw", organization="org", invitation=invitation.id)
+    await post(ada, "/organizations/org/invitations/withdraw", invitation=invitation.id)
     async with site.browser() as nora:
         page = await post(nora, "/invitation", code=code, name="Nora", password=NEW_PASSWORD, repeat=NEW_PASSWORD)
     assert page.status == 404
@@ -156,21 +159,21 @@ async def test_an_invitation_is_withdrawn(site: AccountSite, ada: Browser):
 @pytest.mark.parametrize(
     ("who", "fields", "status"),
     [
-        ("mod", {"role": "administrator"}, 403),
-        ("tom", {}, 403),
+        ("mod", {"role": "ADMINISTRATOR"}, 403),
+        ("tom", {}, 404),
         ("sue", {}, 404),
         ("ada", {"place": "nowhere"}, 404),
         ("ada", {"email": "no address"}, 422),
         ("ada", {"email": "tom@example.org"}, 409),
         ("ada", {"role": "emperor"}, 422),
-        ("ada", {"job": "5"}, 422),
+        ("ada", {"job": "OPERATOR"}, 422),
         ("ada", {"job": "x"}, 422),
     ],
 )
 async def test_what_is_no_invitation(site: AccountSite, who: str, fields: dict[str, str], status: int):
     async with site.browser(who) as browser:
         page = await invite(browser, **fields)
-    assert (page.status, "cannot be done" in page.text) == (status, True)
+    assert (page.status, "Not done." in page.text) == (status, status != 404)
     assert await site.letters() == []
     assert await site.services.invitations.open(CONSOLE, ORGANIZATION.id) == ()
 
@@ -184,21 +187,21 @@ async def test_an_old_sign_in_is_asked_again_before_it_invites(site: AccountSite
 async def test_without_mail_the_inviter_is_shown_the_link_once(tmp_path):
     async with account_site(tmp_path, mails=False) as site, site.browser("ada") as ada:
         link = link_in((await invite(ada)).text)
-        assert link.partition("code=")[2] not in (await get(ada, "/people")).text
+        assert link.partition("code=")[2] not in (await get(ada, MEMBERS)).text
         async with site.browser() as nora:
             assert (await get(nora, link)).status == 200
 
 
 async def test_members_are_listed_to_those_who_manage_them_only(site: AccountSite, ada: Browser):
-    page = await get(ada, "/people")
+    page = await get(ada, MEMBERS)
     for email in ("ada@example.org", "mod@example.org", "tom@example.org"):
         assert email in page.text
     assert "sue@example.org" not in page.text
     async with site.browser("tom") as tom:
-        assert "mod@example.org" not in (await get(tom, "/people")).text
+        assert "mod@example.org" not in (await get(tom, MEMBERS)).text
     await site.with_second_factor("mod")
     await site.with_second_factor("tom")
     del site.secrets["mod"], site.secrets["tom"]
-    page = await get(ada, "/people")
-    assert page.text.count("Reset the second factor of") == 2
-    assert 'href="/people"' in (await get(ada, "/account")).text
+    for who, may in (("mod", True), ("tom", True), ("ada", False)):
+        page = await get(ada, f"{MEMBERS}/{who}")
+        assert ("Reset the second factor of" in page.text) is may

@@ -1,6 +1,5 @@
 """A person's own account in the portal: password, second factor, recovery codes, sessions, API tokens, news of it."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
@@ -8,16 +7,16 @@ from aiohttp import web
 from plantgate_shared.errors import Conflict, InvalidInput, NotFound
 
 from ..domain.accounts import DAY
-from ..domain.policy import INHERITING_ROLES
 from ..domain.scopes import TokenScope
 from ..identity.passwords import Busy
 from ..identity.sign_in import SignIn, TooManyTries, WrongCode, WrongPassword
 from ..identity.totp import provisioning_uri
 from ..ports import SessionRecord, StoreUnavailable
-from ..services import NewToken, Services, acting
+from ..services import NewToken, acting
 from ..services.passwords import check_password
 from ..services.people import ISSUER
-from .guards import Guards, Visitor, known_browser, safe_next, see_other, with_session
+from .desk import Desk
+from .guards import Guards, Response, Visitor, known_browser, safe_next, see_other, with_session
 from .pages import Pages, grouped, qr_svg
 
 TOKEN_DAYS = (7, 30, 90, 365)
@@ -32,10 +31,6 @@ _SYSTEMS = (
 )
 NOTICES = frozenset({"password-changed", "second-factor-replaced", "session-ended"})
 """What the account's page may be asked to say; nothing else of an address is shown."""
-
-
-def moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def browser_name(user_agent: str) -> str:
@@ -58,11 +53,12 @@ def checked_new_password(form: Any) -> tuple[str, str]:
 class Account:
     """`/account` and below, and signing in by a recovery code."""
 
-    def __init__(self, pages: Pages, guards: Guards, sign_in: SignIn, services: Services) -> None:
+    def __init__(self, desk: Desk, pages: Pages, guards: Guards, sign_in: SignIn) -> None:
+        self._desk = desk
         self._pages = pages
         self._guards = guards
         self._sign_in = sign_in
-        self._services = services
+        self._services = desk.services
 
     def routes(self) -> list[web.RouteDef]:
         guards = self._guards
@@ -87,17 +83,15 @@ class Account:
             web.post("/two-factor/recovery", form(plain(self.recover, second_factor=False))),
         ]
 
-    async def overview(self, request: web.Request, visitor: Visitor) -> web.Response:
+    async def overview(self, request: web.Request, visitor: Visitor) -> Response:
         notice = request.query.get("notice", "")
         records = await self._sign_in.sessions.of_person(visitor.person.id)
-        snapshot = await self._services.context.newest()
-        return self._pages.page(
+        return self._desk.page(
             request,
+            visitor,
             "account/overview.html",
-            person=visitor.person,
             notice=f"notice.{notice}" if notice in NOTICES else "",
             codes_left=await self._services.context.store.accounts.recovery_codes_left(visitor.person.id),
-            manages=any(held.role in INHERITING_ROLES for held in snapshot.memberships_of(visitor.person.id)),
             sessions=[self._shown(record, visitor) for record in reversed(records)],
         )
 
@@ -106,32 +100,31 @@ class Account:
         return {
             "id": record.id,
             "browser": browser_name(record.browser),
-            "since": moment(record.created),
-            "seen": moment(record.last_seen),
+            "since": record.created,
+            "seen": record.last_seen,
             "address": record.address,
             "here": record.id == visitor.session.id,
         }
 
     # News, as `Guards.land` leads to them after signing in
 
-    async def news_page(self, request: web.Request, visitor: Visitor) -> web.Response:
+    async def news_page(self, request: web.Request, visitor: Visitor) -> Response:
         records = await self._services.context.store.accounts.unseen(visitor.person.id)
         following = safe_next(request.query.get("next", "/"))
         if not records:
             return see_other(following)
-        news = [{"event": one.event, "moment": moment(one.at), "detail": one.detail} for one in records]
-        return self._pages.page(request, "account/news.html", person=visitor.person, news=news, following=following)
+        return self._desk.page(request, visitor, "account/news.html", news=records, following=following)
 
-    async def news_seen(self, request: web.Request, visitor: Visitor) -> web.Response:
+    async def news_seen(self, request: web.Request, visitor: Visitor) -> Response:
         await self._services.context.store.accounts.mark_seen(visitor.person.id)
         return see_other(safe_next(str((await request.post()).get("next", "/"))))
 
     # Proving anew who one is
 
-    async def confirm_page(self, request: web.Request, visitor: Visitor) -> web.Response:
+    async def confirm_page(self, request: web.Request, visitor: Visitor) -> Response:
         return self._confirm_form(request, visitor, safe_next(request.query.get("next", "/account")))
 
-    async def confirm(self, request: web.Request, visitor: Visitor) -> web.Response:
+    async def confirm(self, request: web.Request, visitor: Visitor) -> Response:
         form = await request.post()
         following = safe_next(str(form.get("next", "/account")))
         error, seconds, status = await self._prove(request, visitor, str(form.get("password", "")))
@@ -164,12 +157,12 @@ class Account:
         error: str = "",
         seconds: int = 0,
         status: int = 200,
-    ) -> web.Response:
-        return self._pages.page(
+    ) -> Response:
+        return self._desk.page(
             request,
+            visitor,
             "account/confirm.html",
             status,
-            person=visitor.person,
             asks_code=self._asks_code(visitor),
             following=following,
             error=error,
@@ -181,10 +174,10 @@ class Account:
 
     # Password
 
-    async def password_page(self, request: web.Request, visitor: Visitor) -> web.Response:
+    async def password_page(self, request: web.Request, visitor: Visitor) -> Response:
         return self._password_form(request, visitor)
 
-    async def change_password(self, request: web.Request, visitor: Visitor) -> web.Response:
+    async def change_password(self, request: web.Request, visitor: Visitor) -> Response:
         """All sessions end, this one goes on under a new token."""
         form = await request.post()
         password, wrong = checked_new_password(form)
@@ -200,12 +193,12 @@ class Account:
 
     def _password_form(
         self, request: web.Request, visitor: Visitor, error: str = "", seconds: int = 0, status: int = 200
-    ) -> web.Response:
-        return self._pages.page(
+    ) -> Response:
+        return self._desk.page(
             request,
+            visitor,
             "account/password.html",
             status,
-            person=visitor.person,
             asks_code=self._asks_code(visitor),
             error=error,
             seconds=seconds,
@@ -213,12 +206,12 @@ class Account:
 
     # Second factor and recovery codes
 
-    async def two_factor_page(self, request: web.Request, visitor: Visitor) -> web.Response:
+    async def two_factor_page(self, request: web.Request, visitor: Visitor) -> Response:
         if not visitor.person.totp_active:
             return see_other("/two-factor/set-up", "/account")
         return self._two_factor_form(request, visitor)
 
-    async def replace_two_factor(self, request: web.Request, visitor: Visitor) -> web.Response:
+    async def replace_two_factor(self, request: web.Request, visitor: Visitor) -> Response:
         if not visitor.person.totp_active:
             return see_other("/two-factor/set-up", "/account")
         code = str((await request.post()).get("code", ""))
@@ -232,42 +225,40 @@ class Account:
 
     def _two_factor_form(
         self, request: web.Request, visitor: Visitor, error: str = "", seconds: int = 0, status: int = 200
-    ) -> web.Response:
+    ) -> Response:
         secret = self._sign_in.pending_secret(visitor.session)
-        return self._pages.page(
+        return self._desk.page(
             request,
+            visitor,
             "account/two-factor.html",
             status,
-            person=visitor.person,
             error=error,
             seconds=seconds,
             secret=grouped(secret),
             qr=qr_svg(provisioning_uri(secret, visitor.person.email, ISSUER)),
         )
 
-    async def recovery_page(self, request: web.Request, visitor: Visitor) -> web.Response:
+    async def recovery_page(self, request: web.Request, visitor: Visitor) -> Response:
         if not visitor.person.totp_active:
             return see_other("/two-factor/set-up", "/account")
         return await self._codes_page(request, visitor, ())
 
-    async def make_recovery_codes(self, request: web.Request, visitor: Visitor) -> web.Response:
+    async def make_recovery_codes(self, request: web.Request, visitor: Visitor) -> Response:
         try:
             codes = await self._services.recovery.make_codes(acting(visitor.person.id), visitor.person.id)
         except InvalidInput:  # the second factor was reset meanwhile
             return see_other("/account")
         return await self._codes_page(request, visitor, codes)
 
-    async def _codes_page(self, request: web.Request, visitor: Visitor, codes: tuple[str, ...]) -> web.Response:
+    async def _codes_page(self, request: web.Request, visitor: Visitor, codes: tuple[str, ...]) -> Response:
         left = await self._services.context.store.accounts.recovery_codes_left(visitor.person.id)
-        return self._pages.page(
-            request, "account/recovery-codes.html", person=visitor.person, codes=codes, codes_left=left
-        )
+        return self._desk.page(request, visitor, "account/recovery-codes.html", codes=codes, codes_left=left)
 
-    async def recover_page(self, request: web.Request, visitor: Visitor) -> web.Response:
+    async def recover_page(self, request: web.Request, visitor: Visitor) -> Response:
         following = safe_next(request.query.get("next", "/"))
         return self._recover_form(request, following) if visitor.second_factor_due else see_other(following)
 
-    async def recover(self, request: web.Request, visitor: Visitor) -> web.Response:
+    async def recover(self, request: web.Request, visitor: Visitor) -> Response:
         """Sign in by a recovery code in place of the second factor."""
         form = await request.post()
         following = safe_next(str(form.get("next", "/")))
@@ -291,14 +282,14 @@ class Account:
 
     def _recover_form(
         self, request: web.Request, following: str, error: str = "", seconds: int = 0, status: int = 200
-    ) -> web.Response:
+    ) -> Response:
         return self._pages.page(
             request, "account/recover.html", status, following=following, error=error, seconds=seconds
         )
 
     # Sessions
 
-    async def end_sessions(self, request: web.Request, visitor: Visitor) -> web.Response:
+    async def end_sessions(self, request: web.Request, visitor: Visitor) -> Response:
         """One of one's own, or all but this one."""
         wanted = str((await request.post()).get("session", ""))
         sessions = self._sign_in.sessions
@@ -310,10 +301,10 @@ class Account:
 
     # API tokens
 
-    async def tokens_page(self, request: web.Request, visitor: Visitor) -> web.Response:
+    async def tokens_page(self, request: web.Request, visitor: Visitor) -> Response:
         return await self._tokens_form(request, visitor)
 
-    async def make_token(self, request: web.Request, visitor: Visitor) -> web.Response:
+    async def make_token(self, request: web.Request, visitor: Visitor) -> Response:
         form = await request.post()
         name, days = str(form.get("name", "")), str(form.get("days", ""))
         scopes = [scope for scope in TokenScope if scope.value in form.getall("scope", [])]
@@ -328,7 +319,7 @@ class Account:
             return await self._tokens_form(request, visitor, name=name, error="name.bad", status=422)
         return await self._tokens_form(request, visitor, made=made)
 
-    async def revoke_token(self, request: web.Request, visitor: Visitor) -> web.Response:
+    async def revoke_token(self, request: web.Request, visitor: Visitor) -> Response:
         token, person = str((await request.post()).get("token", "")), visitor.person.id
         try:
             await self._services.tokens.revoke(acting(person), person, token)
@@ -345,27 +336,28 @@ class Account:
         name: str = "",
         error: str = "",
         status: int = 200,
-    ) -> web.Response:
+    ) -> Response:
         person = visitor.person
         tokens = [
             {
                 "id": token.id,
                 "name": token.name,
                 "scopes": ", ".join(sorted(token.scopes)),
-                "expires": moment(token.expires),
-                "last_used": moment(token.last_used) if token.last_used is not None else "",
+                "expires": token.expires,
+                "last_used": token.last_used,
             }
             for token in await self._services.tokens.of_person(acting(person.id), person.id)
         ]
-        return self._pages.page(
+        return self._desk.page(
             request,
+            visitor,
             "account/tokens.html",
             status,
-            person=person,
             tokens=tokens,
             made=made,
             name=name[:100],
             scopes=list(TokenScope),
+            days=[(days, days) for days in TOKEN_DAYS],
             error=error,
             seconds=0,
         )

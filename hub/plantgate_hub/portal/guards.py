@@ -118,12 +118,13 @@ class Guards:
 
     def proved(self, handler: Handler, back: str = "") -> Plain:
         """For sensitive acts: who signed in a while ago proves anew who they are, and comes back to the page, or after
-        a form to `back`."""
+        a form to `back`, which may name parts of the form's own path."""
 
         async def guarded(request: web.Request, visitor: Visitor) -> Response:
             if self._sign_in.is_proved(visitor.session):
                 return await handler(request, visitor)
-            return see_other("/account/confirm", request.raw_path if request.method == "GET" else back)
+            there = back.format_map(request.match_info)
+            return see_other("/account/confirm", request.raw_path if request.method == "GET" else there)
 
         return self.signed_in(guarded)
 

@@ -16,6 +16,16 @@ TEXTS: dict[str, tuple[str, str]] = {
     "org.invited": ("{email} is invited.", "{email} ist eingeladen."),
     "org.role": ("Role", "Rolle"),
     "org.add.submit": ("Invite", "Einladen"),
+    "done.invitation.withdrawn": ("The invitation is withdrawn.", "Die Einladung ist zurückgezogen."),
+    "done.second-factor.reset": (
+        "The second factor is reset, and its person is told.",
+        "Der zweite Faktor ist zurückgesetzt, und die Person wird benachrichtigt.",
+    ),
+    "member.second-factor": ("Lost second factor", "Verlorener zweiter Faktor"),
+    "member.second-factor.text": (
+        "Only when phone and recovery codes are lost, and you are sure who asks. The person is told of it.",
+        "Nur wenn Telefon und Wiederherstellungscodes verloren sind und Sie sicher sind, wer fragt. Die Person wird benachrichtigt.",
+    ),
     "member.role": ("Role in the organization", "Rolle in der Organisation"),
     "member.role.hint": (
         "Administrators and Moderators are Operator on all plants of the organization.",

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from plantgate_shared.errors import NotFound, PlantgateError
 
+from ..domain.accounts import stands_above
 from ..domain.impact import people_on
 from ..domain.model import Job, Organization, OrgRole, Person, PersonId, PlantId, VpnService
 from ..domain.policy import ORGANIZATION_WIDE_LIMIT, Action, decide
@@ -25,16 +26,23 @@ class Organizations:
         self._services = desk.services
 
     def routes(self) -> list[web.RouteDef]:
-        get, post, base = self._desk.get, self._desk.post, "/organizations/{organization}"
+        get, post, proved, base = (
+            self._desk.get,
+            self._desk.post,
+            self._desk.proved_post,
+            "/organizations/{organization}",
+        )
         return [
             get("/organizations", self.show_all),
             get(base, self.first),
             get(f"{base}/members", self.members),
-            post(f"{base}/members", self.invite),
+            proved(f"{base}/members", self.invite, f"{base}/members"),
+            proved(f"{base}/invitations/withdraw", self.withdraw, f"{base}/members"),
             get(base + "/members/{person}", self.member),
             post(base + "/members/{person}", self.change_member),
             post(base + "/members/{person}/grants", self.grant),
             post(base + "/members/{person}/grants/revoke", self.revoke),
+            proved(base + "/members/{person}/second-factor", self.reset_second_factor, base + "/members/{person}"),
             get(base + "/members/{person}/remove", self.remove_member_page),
             post(base + "/members/{person}/remove", self.remove_member),
             get(f"{base}/services", self.services),
@@ -63,6 +71,8 @@ class Organizations:
         request: web.Request,
         visitor: Visitor,
         error: PlantgateError | None = None,
+        *,
+        at: str = "",
         link: str = "",
         invited: str = "",
     ) -> Response:
@@ -85,6 +95,9 @@ class Organizations:
             page=paged(rows, request),
             count=len(snapshot.members_of(organization.id)),
             roles=self._roles(visitor, organization),
+            wide_jobs=WIDE_JOBS,
+            invitations=await self._services.invitations.open(actor(visitor), organization.id),
+            at=at,
             form=await typed(request) if error else {},
             link=link,
             invited=invited,
@@ -96,10 +109,22 @@ class Organizations:
         organization = self._desk.organization(request, visitor, Action.MANAGE_MEMBERS)
         try:
             role = chosen(OrgRole, form.get("role", ""), "a role")
-            made = await self._services.invitations.create(actor(visitor), organization.id, form.get("email", ""), role)
+            job = chosen(Job, form["job"], "a job") if form.get("job") else None
+            made = await self._services.invitations.create(
+                actor(visitor), organization.id, form.get("email", ""), role, job
+            )
         except PlantgateError as error:
-            return await self.members(request, visitor, error)
+            return await self.members(request, visitor, error, at="invite")
         return await self.members(request, visitor, link=made.link, invited=made.invitation.email)
+
+    async def withdraw(self, request: web.Request, visitor: Visitor) -> Response:
+        organization = self._desk.organization(request, visitor, Action.MANAGE_MEMBERS)
+        invitation = (await typed(request)).get("invitation", "")
+        change = self._services.invitations.withdraw(actor(visitor), organization.id, invitation)
+        error = await self._desk.attempt(change)
+        if error is not None:
+            return await self.members(request, visitor, error, at="invitations")
+        return self._desk.done(f"/organizations/{organization.id}/members", "invitation.withdrawn")
 
     async def member(
         self, request: web.Request, visitor: Visitor, error: PlantgateError | None = None, at: str = ""
@@ -128,6 +153,7 @@ class Organizations:
             roles=self._roles(visitor, organization),
             wide_jobs=WIDE_JOBS,
             jobs=JOBS,
+            may_reset=person.totp_active and stands_above(snapshot, visitor.person.id, person.id),
             at=at,
             form=await typed(request) if error else {},
         )
@@ -172,6 +198,12 @@ class Organizations:
         job = chosen(Job, form.get("job", ""), "a job")
         await self._services.grants.revoke(actor(visitor), person.id, PlantId(form.get("plant", "")), job)
 
+    async def reset_second_factor(self, request: web.Request, visitor: Visitor) -> Response:
+        """For who lost the phone and the recovery codes; by somebody who stands above them."""
+        organization = self._desk.organization(request, visitor, Action.MANAGE_MEMBERS)
+        change = self._services.people.remove_totp(actor(visitor), self._member(request, organization).id)
+        return await self._member_changed(request, visitor, change, "second-factor.reset", "second-factor")
+
     async def remove_member_page(
         self, request: web.Request, visitor: Visitor, error: PlantgateError | None = None
     ) -> Response:
@@ -198,7 +230,7 @@ class Organizations:
         return self._desk.done(f"/organizations/{organization.id}/members", "member.removed")
 
     async def _member_changed(
-        self, request: web.Request, visitor: Visitor, change: Coroutine[Any, Any, None], done: str, at: str
+        self, request: web.Request, visitor: Visitor, change: Coroutine[Any, Any, Any], done: str, at: str
     ) -> Response:
         error = await self._desk.attempt(change)
         if error is not None:
