@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import os
 import signal
 import time
@@ -138,6 +139,7 @@ class Node:
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._passwords.close)
             await self._feed.load()
+            gc.freeze()  # what was just loaded stays: going through it at each collection makes answers wait
             await self._look_at_the_clock()
             application = self._application(await self._opened.client_settings(self._config))
             stack.callback(self._feed.on_update(lambda _update: self._endpoint.snapshot_changed()))

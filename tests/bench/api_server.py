@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from plantgate_hub.domain.clients import ClientSettings
 from plantgate_hub.domain.model import PersonId
 from plantgate_hub.domain.pools import Pools
 from plantgate_hub.domain.scopes import TokenScope
+from plantgate_hub.domain.snapshot import Entity
 from plantgate_hub.identity.passwords import Passwords
 from plantgate_hub.services import Context, Services
 from plantgate_hub.store import AesSealer, SnapshotFeed, SqlStore, open_store
@@ -45,17 +46,20 @@ class EveryonesName:
 
 
 @asynccontextmanager
-async def full_store() -> AsyncIterator[SqlStore]:
+async def full_store(entities: Iterable[Entity]) -> AsyncIterator[SqlStore]:
+    """A store on disk with these entities."""
     with tempfile.TemporaryDirectory(prefix="plantgate-bench-") as folder:
         store = await open_store(f"sqlite:///{Path(folder) / 'hub.db'}", AesSealer(Secret(b"k" * 32)))
         async with store.change("bench") as change:
-            for entity in world():
+            for entity in entities:
                 change.put(entity)
         yield store
         await store.close()
 
 
-async def application(store: SqlStore, feed: SnapshotFeed, passwords: Passwords) -> web.Application:
+async def application(
+    store: SqlStore, feed: SnapshotFeed, passwords: Passwords, config: Web | None = None
+) -> web.Application:
     registry, services = AgentRegistry(), Services(Context(store, Pools()))
     clients = ClientSettings("hub's key", "vpn.example.com:51820", await store.ipv6_prefix(), Pools(), 1380)
 
@@ -64,7 +68,7 @@ async def application(store: SqlStore, feed: SnapshotFeed, passwords: Passwords)
 
     return build_web(
         WebParts(
-            Web(portal_host=HOST),
+            config or Web(portal_host=HOST),
             SnapshotAccess(feed),
             store.credentials,
             store.sessions,
@@ -92,7 +96,7 @@ async def serve() -> None:
             times.append(time.perf_counter() - started)
 
     passwords = Passwords()
-    async with full_store() as store, SnapshotFeed(store).running() as feed:
+    async with full_store(world()) as store, SnapshotFeed(store).running() as feed:
         app = await application(store, feed, passwords)
         app.middlewares.insert(0, timed)
         runner = web.AppRunner(app, shutdown_timeout=1.0, **SERVER_OPTIONS)

@@ -4,10 +4,13 @@
 """
 
 import asyncio
+import gc
 import statistics
 import time
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
+
+from aiohttp import web
 
 from plantgate_hub.domain.model import (
     Agent,
@@ -15,6 +18,7 @@ from plantgate_hub.domain.model import (
     Device,
     DeviceId,
     Membership,
+    Organization,
     OrganizationId,
     OrgRole,
     Person,
@@ -29,9 +33,13 @@ from plantgate_hub.domain.model import (
     VpnService,
     WebTarget,
 )
-from plantgate_hub.domain.snapshot import Entity, put
-from tests.harness.web_site import PORTAL, Browser, Site
+from plantgate_hub.domain.snapshot import Entity
+from plantgate_hub.identity.passwords import Passwords
+from plantgate_hub.store import SnapshotFeed
+from plantgate_hub.web import SERVER_OPTIONS
+from tests.harness.web_site import CONFIG, PASSWORD_HASH, PORTAL, Browser, Site
 
+from .api_server import application, full_store
 from .registry import Figure, benchmark
 
 PLANTS, DEVICES_EACH, MEMBERS = 1000, 5, 1000
@@ -52,6 +60,7 @@ PAGES = {
 
 def world() -> Iterator[Entity]:
     """1,000 plants of one organization; every fourth shares its range with three others."""
+    yield Organization(ORGANIZATION, "Northwind Energy")
     for number in range(PLANTS):
         plant = PlantId(f"plant{number}")
         shared, own = 0xC0A80000 + number // 16 * 256, 0x0A000000 + number * 256
@@ -81,12 +90,24 @@ def portal_pages() -> Iterator[Figure]:
 
 
 async def _measure() -> dict[str, tuple[list[float], list[float]]]:
-    site = Site()
-    site.feed.change(*map(put, world()))
-    site.add_person("ada", None, role=OrgRole.ADMINISTRATOR)
-    async with site.running(), site.browser() as browser:
-        await browser.sign_in("ada@example.org")
-        return {name: await _times(browser, path) for name, path in PAGES.items()}
+    ada = Person(PersonId("ada"), "ada@example.org", "Ada")
+    entities = [*world(), ada, Membership(ada.id, ORGANIZATION, OrgRole.ADMINISTRATOR)]
+    passwords, site = Passwords(), Site()
+    async with full_store(entities) as store, SnapshotFeed(store).running() as feed:
+        async with store.change("bench") as change:
+            await change.set_password_hash(ada.id, PASSWORD_HASH)
+        app = await application(store, feed, passwords, CONFIG)
+        gc.freeze()  # as the hub does once it has loaded everything
+        runner = web.AppRunner(app, shutdown_timeout=1.0, **SERVER_OPTIONS)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        site.port = runner.addresses[0][1]
+        async with site.browser() as browser:
+            await browser.sign_in(ada.email)
+            found = {name: await _times(browser, path) for name, path in PAGES.items()}
+        await runner.cleanup()
+    passwords.close()
+    return found
 
 
 async def _times(browser: Browser, path: str) -> tuple[list[float], list[float]]:

@@ -8,7 +8,7 @@ from ..domain.routes import routes_of
 from . import look
 from .desk import Desk, matches, paged, searched, typed
 from .guards import Guards, Response, Visitor, safe_next, see_other
-from .overview import GatewayState, PlantLine, by_plant, device_pages, plant_card, plant_lines
+from .overview import GatewayState, PlantLine, by_plant, plant_card, plant_lines, shows
 
 PLANTS_PER_PAGE = 12
 """Each with its devices and routes."""
@@ -33,11 +33,11 @@ class Home:
         query = searched(request)
 
         def found(line: PlantLine) -> bool:
-            # Visible devices only: a search must not tell what the page does not show.
-            devices = device_pages(snapshot, line.plant.id, line.job)
+            # Of what the page shows only: a search must not tell of anything else.
+            devices = snapshot.devices_of(line.plant.id) if shows(line.job, Action.SEE_DEVICES) else ()
             words = [line.plant.name, line.organization, *(device.name for device in devices)]
-            if "." in query:  # writing all addresses out takes longer than all the rest
-                words += (str(device.address) for device in devices if device.address)
+            if "." in query and shows(line.job, Action.SEE_NETWORK):  # writing addresses out takes longest
+                words += (str(device.address) for device in devices)
                 words += (str(route.network) for route in of_plant.get(line.plant.id, ()))
             return matches(query, *words)
 
