@@ -107,6 +107,10 @@ class Desk:
     def post(self, path: str, handler: Handler) -> web.RouteDef:
         return web.post(path, self._guards.form(self._guards.signed_in(self._answers(handler))))
 
+    def sensitive(self, path: str, handler: Handler, back: str) -> web.RouteDef:
+        """A form that wants a fresh proof; who has to give it comes back to the page `back`."""
+        return web.post(path, self._guards.form(self._guards.proved(self._answers(handler), back)))
+
     def _answers(self, handler: Handler) -> Handler:
         async def answering(request: web.Request, visitor: Visitor) -> Response:
             try:
