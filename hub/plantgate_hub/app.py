@@ -222,6 +222,7 @@ class Node:
                 streams=self._registry,
                 pins=self._store,
                 clock=time.time,
+                freshness=self._freshness,
             )
         )
 

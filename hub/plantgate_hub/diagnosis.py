@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from plantgate_shared.errors import NotFound, PlantgateError
 
@@ -23,9 +24,10 @@ from .domain.diagnosis import (
     network_step,
     whole,
 )
-from .domain.model import AgentId, Device, DeviceId, PersonId, TargetId
+from .domain.model import AgentId, Device, DeviceId, PersonId, PlantId, Scheme, TargetId
 from .domain.policy import Action
 from .domain.snapshot import Snapshot
+from .freshness import Freshness
 from .ports import CertificatePins, Clock, Destination, DevicePresence, Streams
 from .proxy.device import connect
 from .proxy.http1 import request_head
@@ -35,6 +37,8 @@ LOOK_SECONDS = 8.0
 """For the agent's look at its network, which takes three."""
 PAGE_SECONDS = 15.0
 """For connection and first answer of a device's page."""
+RECHECK_SECONDS = 0.25
+"""Between looks at whether the person still may ask the plant's network."""
 MAX_AT_ONCE = 3
 """Questions of one person that wait for a plant's network."""
 
@@ -60,6 +64,8 @@ class Sources:
     streams: Streams
     pins: CertificatePins
     clock: Clock
+    freshness: Callable[[], Freshness] = lambda: Freshness.FRESH
+    """How much the snapshot still counts."""
 
 
 class TooManyAtOnce(PlantgateError):
@@ -98,11 +104,33 @@ class Diagnosis:
         ):
             raise _not_known()
         handshake = await sources.handshake(person) if way is Way.VPN else None
-        steps = known_steps(snapshot, Question(person, found, way), Facts(now, sources.online(), handshake))
+        question = Question(person, found, way)
+        destination = _destination(snapshot, target) if target else None
+        steps = self._known(question, destination, handshake)
         if not failed(steps):
             with self._one_of_few(person):
-                steps += await self._on_the_plant(found, _destination(snapshot, target) if target else None)
+                looking = asyncio.ensure_future(self._on_the_plant(found, destination))
+                try:
+                    while not (await asyncio.wait({looking}, timeout=RECHECK_SECONDS))[0]:
+                        known = self._known(question, destination, handshake)
+                        if failed(known):
+                            return whole(way, known)
+                    steps += looking.result()
+                finally:
+                    looking.cancel()  # harmless when it is done
         return whole(way, steps)
+
+    def _known(self, question: Question, destination: Destination | None, handshake: float | None) -> tuple[Step, ...]:
+        """What the hub can tell as of now. Raises NotFound where the device or its page is elsewhere by now."""
+        sources = self._sources
+        if sources.freshness() is Freshness.EXPIRED:  # too old to reach anything by
+            return (Step(Hop.PERMISSION, Result.FAILED, Cause.OTHER, "the hub's database does not answer"),)
+        snapshot = sources.snapshot()
+        current = _destination(snapshot, destination.target.id) if destination else None
+        device = snapshot.devices.get(question.device.id)
+        if device is None or _place(device) != _place(question.device) or _port(current) != _port(destination):
+            raise _not_known()
+        return known_steps(snapshot, question, Facts(sources.clock(), sources.online(), handshake))
 
     async def _on_the_plant(self, device: Device, destination: Destination | None) -> tuple[Step, ...]:
         """What only the plant's network can tell."""
@@ -158,6 +186,14 @@ def _question(destination: Destination) -> bytes:
     target, device = destination.target, destination.device
     host = str(device.address) if target.port in (80, 443) else f"{device.address}:{target.port}"
     return request_head("GET", target.base_path, [("Host", host), ("Accept", "*/*"), ("Connection", "close")])
+
+
+def _place(device: Device) -> tuple[PlantId, IPv4Address]:
+    return device.plant, device.address
+
+
+def _port(destination: Destination | None) -> tuple[DeviceId, Scheme, int] | None:
+    return (destination.device.id, destination.target.scheme, destination.target.port) if destination else None
 
 
 def _destination(snapshot: Snapshot, target: TargetId) -> Destination | None:

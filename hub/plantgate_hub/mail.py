@@ -25,12 +25,19 @@ TIMEOUT = 20.0
 """Seconds for each answer of the mail server."""
 MAX_WAITING = 1000
 """Letters in the outbox; more than that are dropped, and logged."""
+_PERMANENT = 500
 RETRIES = (5.0, 60.0)
 """Seconds before the second and the third try."""
 
 
 class MailNotSent(PlantgateError):
+    """`for_good`: the mail server will not take it later either."""
+
     http_status = 503
+
+    def __init__(self, message: str, *, for_good: bool = False) -> None:
+        super().__init__(message)
+        self.for_good = for_good
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,8 @@ class SmtpMailer:
         except (OSError, smtplib.SMTPException, MessageError, ValueError) as error:
             # a server's answer may repeat the address, which no log shows: the kind of error has to do
             cause = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-            raise MailNotSent(f"the mail server {self._config.host} did not take the mail: {cause}") from None
+            text = f"the mail server {self._config.host} did not take the mail: {cause}"
+            raise MailNotSent(text, for_good=_is_for_good(error)) from None
 
     def _send(self, letter: Letter) -> None:
         message = self._message(letter)
@@ -86,6 +94,13 @@ class SmtpMailer:
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
         message.set_content(letter.text, cte="quoted-printable")  # not every server takes eight bits
         return message
+
+
+def _is_for_good(error: Exception) -> bool:
+    """Whether it is about this letter, and the answer stays the same (RFC 5321, 4.2.1: 5yz)."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(code >= _PERMANENT for code, _ in error.recipients.values())
+    return isinstance(error, MessageError | ValueError | smtplib.SMTPNotSupportedError)
 
 
 Writing = Callable[[], Awaitable[Letter | None]]
@@ -145,6 +160,8 @@ async def _send(mailer: Mailer, letter: Letter, retries: tuple[float, ...]) -> N
     for pause in retries:
         try:
             return await mailer.send(letter)
-        except MailNotSent:
+        except MailNotSent as error:
+            if error.for_good:  # the letters behind it wait for nothing
+                raise
             await asyncio.sleep(pause)
     return await mailer.send(letter)

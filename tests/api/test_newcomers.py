@@ -26,6 +26,12 @@ async def test_from_the_invitation_to_the_membership(site: ApiSite):
     assert len((await site.call("GET", invitations)).json["items"]) == 1
 
 
+async def test_nobodys_mailbox_is_flooded(site: ApiSite):
+    invitations, body = f"/organizations/{site.id('north')}/invitations", {"email": "new@example.com"}
+    replies = [await site.call("POST", invitations, body=body) for _ in range(6)]
+    assert [reply.status for reply in replies] == [201] * 5 + [429]
+
+
 async def test_where_the_hub_mails_the_link_it_is_nobody_else_s(site: ApiSite, monkeypatch):
     monkeypatch.setattr(type(site.services.context.outbox), "sends", property(lambda _: True))
     invited = await send(site, OPERATIONS["invite_member"])

@@ -7,7 +7,7 @@ import pytest
 from plantgate_hub import cookies
 from plantgate_hub.api.problems import Problem
 from plantgate_hub.identity.sessions import SessionPolicy
-from tests.api.samples import send
+from tests.api.samples import SAMPLES, Sample, send
 from tests.api.site import OPERATIONS, OWN_PAGE, ApiSite, Reply
 from tests.harness.web_site import CONFIG
 
@@ -106,9 +106,21 @@ async def test_names_scopes_and_times_are_checked(site: ApiSite):
     assert reply.problem is Problem.CONFLICT
 
 
-@pytest.mark.parametrize("name", ["create_token", "invite_member", "withdraw_member_invitation", "reset_second_factor"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "create_token",
+        "invite_member",
+        "withdraw_member_invitation",
+        "reset_second_factor",
+        "set_member",
+        "create_account",
+        "change_account",
+        "remove_account",
+    ],
+)
 async def test_a_browser_left_open_does_nothing_sensitive(site: ApiSite, name: str):
-    headers = {**await site.sign_in("ada"), **OWN_PAGE, "Content-Type": "application/json"}
+    headers = {**await site.sign_in(SAMPLES.get(name, Sample()).who), **OWN_PAGE, "Content-Type": "application/json"}
     site.clock.now += SessionPolicy().proof_fresh
     before = await site.revision()
     reply = await send(site, OPERATIONS[name], who="", headers=headers)
@@ -117,6 +129,14 @@ async def test_a_browser_left_open_does_nothing_sensitive(site: ApiSite, name: s
     assert await site.revision() == before
     if OPERATIONS[name].scope is not None:  # a token was made with such a proof
         assert (await send(site, OPERATIONS[name])).status == OPERATIONS[name].status
+
+
+async def test_a_stolen_token_does_not_delete_its_owner_s_account(site: ApiSite):
+    path = f"/people/{site.id('tom')}"
+    reply = await site.call("DELETE", path, "tom", match=await site.etag(path, "tom"))
+    assert reply.problem is Problem.SCOPE
+    headers = {**await site.sign_in("tom"), **OWN_PAGE}
+    assert (await site.call("DELETE", path, "", match=await site.etag(path, "tom"), headers=headers)).status == 204
 
 
 async def test_sessions_are_shown_and_ended(site: ApiSite):

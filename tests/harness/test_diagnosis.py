@@ -9,8 +9,21 @@ import pytest
 
 from plantgate_hub.diagnosis import Diagnosis, Sources
 from plantgate_hub.domain.diagnosis import Cause, Hop, Result, Step, Way, failed
-from plantgate_hub.domain.model import AgentId, Device, DeviceId, Job, PersonId, PlantId, Scheme, TargetId, WebTarget
-from plantgate_hub.domain.snapshot import Snapshot
+from plantgate_hub.domain.model import (
+    AgentId,
+    Device,
+    DeviceId,
+    Hold,
+    HoldScope,
+    Job,
+    PersonId,
+    PlantId,
+    Scheme,
+    TargetId,
+    WebTarget,
+)
+from plantgate_hub.domain.snapshot import Entity, Snapshot
+from plantgate_hub.freshness import Freshness
 from plantgate_hub.ports import StreamProblem
 from plantgate_shared.errors import NotFound
 from plantgate_shared.protocol.control import DeviceLookedFor, Presence
@@ -20,21 +33,20 @@ from tests.harness.web_site import LoopbackStreams, Pins, RawDevice, Received
 ADA, VERA, EVE = PersonId("ada"), PersonId("vera"), PersonId("eve")
 DEVICE = Device(DeviceId("inverter"), PlantId("wind"), "inverter", IPv4Address("192.168.1.10"))
 PAGE = WebTarget(TargetId("page"), DEVICE.id, "inverter", Scheme.HTTP, 8080, "/start")
-SNAPSHOT = Snapshot.of(
-    [
-        worlds.organization("north"),
-        *(worlds.person(name, totp_active=True) for name in ("ada", "vera", "eve")),
-        *(worlds.member(name, "north") for name in ("ada", "vera")),
-        worlds.plant("wind", "north"),
-        worlds.service("north", "wind"),
-        worlds.agent("wind", "192.168.1.0/24"),
-        worlds.subnet("wind", "192.168.1.0/24", 1),
-        worlds.grant("ada", "wind", Job.OPERATOR),
-        worlds.grant("vera", "wind", Job.ASSET_MANAGER_COMMERCIAL),
-        worlds.profile("ada", 1),
-        *(DEVICE, PAGE),
-    ]
-)
+ROWS: list[Entity] = [
+    worlds.organization("north"),
+    *(worlds.person(name, totp_active=True) for name in ("ada", "vera", "eve")),
+    *(worlds.member(name, "north") for name in ("ada", "vera")),
+    worlds.plant("wind", "north"),
+    worlds.service("north", "wind"),
+    worlds.agent("wind", "192.168.1.0/24"),
+    worlds.subnet("wind", "192.168.1.0/24", 1),
+    worlds.grant("ada", "wind", Job.OPERATOR),
+    worlds.grant("vera", "wind", Job.ASSET_MANAGER_COMMERCIAL),
+    worlds.profile("ada", 1),
+    *(DEVICE, PAGE),
+]
+SNAPSHOT = Snapshot.of(ROWS)
 
 
 class Network:
@@ -43,24 +55,30 @@ class Network:
     def __init__(self, presence: Presence = Presence.ANSWERS) -> None:
         self.presence = presence
         self.asked: list[IPv4Address] = []
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
+        """What happens while the agent looks."""
 
     async def look_for_device(self, _plant: PlantId, address: IPv4Address, _timeout: float) -> DeviceLookedFor:
         self.asked.append(address)
+        if self.meanwhile:
+            await self.meanwhile()
         return DeviceLookedFor(1, self.presence)
 
 
 class World:
     def __init__(self) -> None:
         self.network, self.streams, self.device = Network(), LoopbackStreams(), RawDevice()
+        self.snapshot, self.freshness = SNAPSHOT, Freshness.FRESH
         self.diagnosis = Diagnosis(
             Sources(
-                snapshot=lambda: SNAPSHOT,
+                snapshot=lambda: self.snapshot,
                 online=lambda: frozenset({AgentId("agent-wind")}),
                 handshake=self.handshake,
                 presence=self.network,
                 streams=self.streams,
                 pins=Pins(),
                 clock=lambda: 1000.0,
+                freshness=lambda: self.freshness,
             )
         )
 
@@ -168,3 +186,41 @@ async def test_strangers_learn_nothing() -> None:
         ):
             with pytest.raises(NotFound, match=r"^there is no such device$"):
                 await asked
+
+
+async def test_nothing_is_asked_of_a_plant_that_is_closed_meanwhile() -> None:
+    """A question under way is a connection like any other."""
+    async with running() as world:
+
+        async def hold() -> None:
+            world.snapshot = Snapshot.of([*ROWS, Hold(PlantId("wind"), HoldScope.EVERYONE, 1.0, "", "")])
+            await asyncio.Event().wait()
+
+        world.network.meanwhile = hold
+        async with asyncio.timeout(5):
+            found = await world.page()
+        assert found[Hop.PERMISSION].cause is Cause.ON_HOLD
+        assert not world.streams.dialled
+
+
+async def test_a_page_that_was_removed_meanwhile_is_not_asked_for() -> None:
+    async with running() as world:
+
+        async def remove() -> None:
+            world.snapshot = Snapshot.of([row for row in ROWS if row != PAGE])
+            await asyncio.Event().wait()
+
+        world.network.meanwhile = remove
+        async with asyncio.timeout(5):
+            with pytest.raises(NotFound):
+                await world.page()
+        assert not world.streams.dialled
+
+
+async def test_by_what_is_too_old_no_plant_is_reached() -> None:
+    async with running() as world:
+        world.freshness = Freshness.EXPIRED
+        found = await world.page()
+        assert found[Hop.PERMISSION].result is Result.FAILED
+        assert not world.network.asked
+        assert not world.streams.dialled

@@ -113,6 +113,20 @@ async def test_the_outbox_sends_in_the_background(server: MailServer):
     running.cancel()
 
 
+async def test_a_letter_that_nobody_will_take_keeps_the_next_ones_from_nothing(server: MailServer):
+    outbox = Outbox(SmtpMailer(server.config()))
+    outbox.post(Letter("no address", "x", "y"))
+    server.refuse = "RCPT"
+    outbox.post(LETTER)
+    running = asyncio.create_task(outbox.run())
+    with capture_logs() as logs:
+        await eventually(lambda: len(logs) == 2)
+        server.refuse = ""
+        outbox.post(LETTER)
+        await eventually(lambda: len(server.mails) == 1)
+    running.cancel()
+
+
 async def test_a_full_outbox_says_so_and_keeps_nobody_waiting(server: MailServer):
     outbox = Outbox(SmtpMailer(server.config()))
     with capture_logs() as logs:

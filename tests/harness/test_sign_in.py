@@ -154,6 +154,22 @@ async def test_setting_up_the_second_factor_opens_device_pages(site: Site, brows
     assert (await browser.navigate(device_url("inverter"))).text == "hello"
 
 
+async def test_a_session_alone_sets_up_no_second_factor(site: Site, browser: Browser):
+    """Who finds a browser signed in must not open device pages by a second factor of their own."""
+    await browser.sign_in("nina@example.org")
+    form = await browser.navigate(PORTAL + "/two-factor/set-up")
+    secret = re.search(r'class="secret">([A-Z2-7 ]+)<', form.text)
+    assert secret
+    site.time += 700
+    code = pyotp.TOTP(secret.group(1).replace(" ", "")).at(int(site.time))
+    for page in (
+        await browser.navigate(PORTAL + "/two-factor/set-up"),
+        await browser.submit(PORTAL + "/two-factor/set-up", {"code": code}),
+    ):
+        assert urlsplit(page.url).path == "/account/confirm"
+    assert await site.credentials.active_totp(site.person("nina").id) is None
+
+
 async def test_a_second_factor_cannot_be_replaced_by_setting_one_up(site: Site, browser: Browser):
     await browser.sign_in("olga@example.org")
     assert (await browser.navigate(PORTAL + "/two-factor/set-up")).url == PORTAL + "/"

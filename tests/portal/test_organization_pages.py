@@ -6,6 +6,7 @@ import pytest
 
 from plantgate_hub.domain.model import Job, OrgRole
 from plantgate_hub.domain.policy import job_of
+from plantgate_hub.identity.sessions import SessionPolicy
 from plantgate_hub.services import CONSOLE, acting
 from plantgate_shared.identity.keys import WireGuardKey
 from tests.harness.web_site import PORTAL
@@ -56,6 +57,21 @@ async def test_members_are_invited_changed_and_removed(world: World):
         assert (await browser.navigate(f"{member}/remove")).status == 200
         await browser.submit(f"{member}/remove", {})
         assert world.snapshot.memberships.get(person.id, north) is None
+
+
+async def test_a_browser_left_open_invites_and_promotes_nobody(world: World):
+    vera = world.people["vera"].id
+    async with world.visit("ada") as browser:
+        world.clock.now += SessionPolicy().proof_fresh
+        for page in (
+            await browser.submit(url(world, "members"), {"email": "new@example.com", "role": "ADMINISTRATOR"}),
+            await browser.submit(url(world, f"members/{vera}"), {"role": "ADMINISTRATOR"}),
+        ):
+            assert "/account/confirm" in page.url
+    assert await world.store.accounts.invitations(world.organizations["North"].id) == ()
+    membership = world.snapshot.memberships.get(vera, world.organizations["North"].id)
+    assert membership is not None
+    assert membership.role is OrgRole.MEMBER
 
 
 async def test_a_moderator_makes_no_administrators(world: World):

@@ -196,6 +196,15 @@ async def test_a_cloud_operator_invites_the_first_administrator_and_nobody_after
         await invite(world, "root", NEW, OrgRole.ADMINISTRATOR, organization=east)
 
 
+async def test_a_cloud_operator_gets_to_no_plants_through_an_organization_without_administrators(world):
+    """South has no plants of its own, but North's: whoever administers South invites people to them."""
+    offer = await world.services.cooperations.offer(world.actor("ada"), world.wind.id, world.south.id, Job.OPERATOR)
+    await world.services.cooperations.accept(world.actor("sam"), offer.id)
+    await world.services.people.delete(world.actor("root"), world.id("sam"))
+    with pytest.raises(NotFound):
+        await invite(world, "root", "root@example.com", OrgRole.ADMINISTRATOR, organization=world.south)
+
+
 async def test_an_invitation_never_changes_a_membership(world):
     secret = await invite(world, email="sue@example.com", role=OrgRole.GUEST)
     await world.services.organizations.set_member(CONSOLE, world.north.id, world.id("sue"), OrgRole.MODERATOR)

@@ -92,6 +92,13 @@ def test_memory_is_bounded_and_the_guiltiest_are_kept():
     assert len(bucket._full_at) <= 101
 
 
+def test_a_bucket_s_name_is_short_whatever_was_typed():
+    """Anybody may send a form full of text as an e-mail address, and buckets stay for long."""
+    of_address, of_account = throttle.reset_keys("x" * 60_000, "192.0.2.1")
+    tried = throttle.password_keys("x" * 60_000, "192.0.2.1", "")
+    assert max(len(key.name) for key in (*of_address, *of_account, *tried)) < 400
+
+
 def test_strangers_share_and_known_browsers_do_not():
     stranger = {key.name for key in throttle.password_keys("a@b", "192.0.2.1", "")}
     known = {key.name for key in throttle.password_keys("a@b", "192.0.2.1", "nonce")}

@@ -46,6 +46,8 @@ RESET_ACCOUNT = Limit(burst=3, interval=600.0)
 
 MAX_KEYS = 50_000
 """Bound on memory; beyond it the emptiest buckets are forgotten first."""
+MAX_ACCOUNT = 254
+"""Characters of an account's name that count, as many as an e-mail address has (RFC 5321): forms hold much more."""
 
 
 class Throttle:
@@ -85,7 +87,7 @@ def password_keys(account: str, address: str, known_browser: str) -> tuple[Key, 
     """The buckets of a password try; `known_browser` is empty for a stranger."""
     if known_browser:
         return (Key(KNOWN_BROWSER, f"known:{known_browser}"),)
-    place = network_of(address)
+    place, account = network_of(address), account[:MAX_ACCOUNT]
     return (
         Key(STRANGER, f"stranger:{account}:{place}"),
         Key(ACCOUNT, f"account:{account}"),
@@ -99,7 +101,9 @@ def reset_keys(account: str, address: str) -> tuple[tuple[Key, ...], tuple[Key, 
     They are taken one after the other: whoever asks too often is told so, but not that letters to one account are held
     back. The account's owner got those that were sent, so nobody is kept out by a stranger's asking.
     """
-    return (Key(RESET_ADDRESS, f"reset-address:{network_of(address)}"),), (Key(RESET_ACCOUNT, f"reset:{account}"),)
+    return (Key(RESET_ADDRESS, f"reset-address:{network_of(address)}"),), (
+        Key(RESET_ACCOUNT, f"reset:{account[:MAX_ACCOUNT]}"),
+    )
 
 
 def totp_keys(person: str, known_browser: str) -> tuple[Key, ...]:

@@ -53,8 +53,9 @@ class Portal:
             web.post("/sign-in", self._guards.form(self.sign_in)),
             web.get("/two-factor", self._guards.signed_in(self.two_factor_page, second_factor=False)),
             web.post("/two-factor", self._guards.form(self._guards.signed_in(self.two_factor, second_factor=False))),
-            web.get("/two-factor/set-up", self._guards.signed_in(self.set_up_page)),
-            web.post("/two-factor/set-up", self._guards.form(self._guards.signed_in(self.set_up))),
+            # Proved: who only has a session must not become the owner of the second factor.
+            web.get("/two-factor/set-up", self._guards.proved(self.set_up_page)),
+            web.post("/two-factor/set-up", self._guards.form(self._guards.proved(self.set_up, "/two-factor/set-up"))),
             web.get("/open", self._guards.signed_in(self.open_device)),
             web.post("/sign-out", self._guards.form(self.sign_out)),
         ]

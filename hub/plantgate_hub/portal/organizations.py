@@ -39,7 +39,7 @@ class Organizations:
             proved(f"{base}/members", self.invite, f"{base}/members"),
             proved(f"{base}/invitations/withdraw", self.withdraw, f"{base}/members"),
             get(base + "/members/{person}", self.member),
-            post(base + "/members/{person}", self.change_member),
+            proved(base + "/members/{person}", self.change_member, base + "/members/{person}"),
             post(base + "/members/{person}/grants", self.grant),
             post(base + "/members/{person}/grants/revoke", self.revoke),
             proved(base + "/members/{person}/second-factor", self.reset_second_factor, base + "/members/{person}"),

@@ -17,6 +17,7 @@ from ..domain.newcomers import rank_newcomers
 from ..domain.policy import Action, Denial
 from ..domain.pools import Pools
 from ..domain.snapshot import Snapshot
+from ..identity.throttle import Throttle
 from ..mail import Outbox
 from ..store.protocol import ChangeTransaction, Store
 from .passwords import hash_password
@@ -69,6 +70,8 @@ class Context:
     witness: Witness | None = None
     outbox: Outbox = field(default_factory=Outbox)
     """Mail to people; by itself it sends none."""
+    throttle: Throttle = field(default_factory=Throttle)
+    """What people may do only so often is counted here, whoever's change stands beside it."""
     portal: str = "https://portal.localhost"
     """The portal's origin, for links."""
 

@@ -14,7 +14,7 @@ from ..domain.accounts import INVITATION_SECONDS, MAX_INVITATION_SECONDS, Accoun
 from ..domain.model import Job, Membership, OrganizationId, OrgRole, Person, PersonId
 from ..domain.policy import Action
 from ..domain.snapshot import Snapshot
-from ..identity.throttle import Key, Limit, Throttle
+from ..identity.throttle import Key, Limit
 from ..store.ids import new_id
 from ..store.protocol import ChangeTransaction
 from . import letters
@@ -69,7 +69,6 @@ class Offer:
 class Invitations:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._throttle = Throttle()
 
     async def create(
         self,
@@ -157,8 +156,8 @@ class Invitations:
     def _count(self, actor: Actor, organization: OrganizationId, address: str) -> None:
         if actor.person is None:
             return
-        keys = (Key(PER_ADDRESS, f"{organization}:{address}"), Key(PER_INVITER, actor.person))
-        wait = self._throttle.take(keys, self._context.now())
+        keys = (Key(PER_ADDRESS, f"invited:{organization}:{address}"), Key(PER_INVITER, f"inviter:{actor.person}"))
+        wait = self._context.throttle.take(keys, self._context.now())
         if wait > 0:
             raise TooManyInvitations(wait)
 

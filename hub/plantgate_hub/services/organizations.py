@@ -145,12 +145,14 @@ def _invite_instead() -> NotFound:
 
 
 def may_name_first_administrator(snapshot: Snapshot, actor: Actor, organization: OrganizationId, role: OrgRole) -> bool:
-    """Cloud operators name the first Administrator of an organization, as long as it has nothing to gain access to."""
+    """Cloud operators name the first Administrator of an organization, as long as it has nothing to gain access to: no
+    plants, and none that others share with it."""
     account = snapshot.people.get(actor.person or "")
     if account is None or not account.cloud_operator or role is not OrgRole.ADMINISTRATOR:
         return False
-    known = snapshot.organizations.get(organization) is not None
-    return known and not _administrators(snapshot, organization) and not snapshot.plants_of(organization)
+    if snapshot.organizations.get(organization) is None or _administrators(snapshot, organization):
+        return False
+    return not snapshot.plants_of(organization) and not snapshot.cooperations_with(organization)
 
 
 def _administrators(snapshot: Snapshot, organization: OrganizationId) -> list[Membership]:

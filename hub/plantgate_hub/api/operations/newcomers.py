@@ -36,7 +36,7 @@ async def list_member_invitations(call: Call, organization: OrganizationId, quer
     TokenScope.ACCESS,
     status=201,
     resource=show_organization,
-    problems=_PROOF | {Problem.CONFLICT},
+    problems=_PROOF | {Problem.CONFLICT, Problem.TOO_MANY},
 )
 async def invite_member(call: Call, organization: OrganizationId, body: NewMember) -> NewInvitationAnswer:
     """Invite an e-mail address, in place of any invitation that it had here.

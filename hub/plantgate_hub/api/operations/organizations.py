@@ -8,11 +8,12 @@ from ...domain.snapshot import key_of
 from ..answers import MemberAnswer, OrganizationAnswer, PersonAnswer
 from ..call import Call
 from ..operation import Tag, operation
-from ..problems import Problem
+from ..problems import ApiProblem, Problem
 from ..schema import Body, Email, JobName, Name, Page, PageQuery, page_of
 from .account import Rename
 
 _CONFLICT = frozenset({Problem.CONFLICT})
+_SENSITIVE = _CONFLICT | {Problem.PROOF}
 
 
 class NewOrganization(Body):
@@ -113,13 +114,14 @@ def show_member(call: Call, organization: OrganizationId, person: PersonId) -> M
     Tag.ORGANIZATIONS,
     TokenScope.ACCESS,
     resource=show_member,
-    problems=_CONFLICT,
+    problems=_SENSITIVE,
 )
 async def set_member(call: Call, organization: OrganizationId, person: PersonId, body: MemberChange) -> MemberAnswer:
     """Change a member's role and organization-wide job.
 
     Moderators cannot make or change Administrators. Nobody becomes a member unasked: invite them.
     """
+    call.ask_for_proof()
     job = body.job.job if body.job is not None else None
     member = await call.services.organizations.set_member(call.actor, organization, person, body.role, job)
     return MemberAnswer.named(call.view.snapshot, member)
@@ -153,9 +155,10 @@ def show_person(call: Call, person: PersonId) -> PersonAnswer:
     return PersonAnswer.of(call.view.person(person))
 
 
-@operation("POST", "/people", Tag.ORGANIZATIONS, TokenScope.PLATFORM, location="/people/{id}", problems=_CONFLICT)
+@operation("POST", "/people", Tag.ORGANIZATIONS, TokenScope.PLATFORM, location="/people/{id}", problems=_SENSITIVE)
 async def create_account(call: Call, body: NewAccount) -> PersonAnswer:
     """Make an account that belongs to no organization yet (cloud operators)."""
+    call.ask_for_proof()
     people = call.services.people
     person = await people.create(call.actor, body.email, body.name, cloud_operator=body.cloud_operator)
     return PersonAnswer.of(person)
@@ -167,17 +170,24 @@ async def create_account(call: Call, body: NewAccount) -> PersonAnswer:
     Tag.ORGANIZATIONS,
     TokenScope.PLATFORM,
     resource=show_person,
-    problems=_CONFLICT,
+    problems=_SENSITIVE,
 )
 async def change_account(call: Call, person: PersonId, body: AccountChange) -> PersonAnswer:
     """Make a person cloud operator, or no longer (cloud operators)."""
+    call.ask_for_proof()
     return PersonAnswer.of(await call.services.people.set_cloud_operator(call.actor, person, body.cloud_operator))
 
 
-@operation("DELETE", "/people/{person}", Tag.ORGANIZATIONS, TokenScope.ACCESS, resource=show_person, problems=_CONFLICT)
+@operation(
+    "DELETE", "/people/{person}", Tag.ORGANIZATIONS, TokenScope.ACCESS, resource=show_person, problems=_SENSITIVE
+)
 async def remove_account(call: Call, person: PersonId) -> None:
     """Delete an account with all its access, profiles and sessions.
 
-    By the person, a cloud operator, or an Administrator of the only organization that the person is in.
+    By the person, a cloud operator, or an Administrator of the only organization that the person is in. No token
+    deletes its owner's account.
     """
+    call.ask_for_proof()
+    if person == call.caller.person and call.caller.browser is None:
+        raise ApiProblem(Problem.SCOPE, "no token deletes its owner's account", hint="do it signed in")
     await call.services.people.delete(call.actor, person)
