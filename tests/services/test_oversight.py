@@ -7,6 +7,7 @@ from plantgate_hub.domain.explain import Obstacle, Remedy, Way, Who
 from plantgate_hub.domain.model import HoldScope, Job, OrgRole, RouteReason
 from plantgate_hub.domain.policy import Action, Denial, Denied, decide
 from plantgate_hub.services import CONSOLE
+from plantgate_hub.services.purposes import PER_PERSON, TooManyReasons
 from plantgate_hub.store import PlantEventKind
 from plantgate_shared.errors import Denied as Refused
 from plantgate_shared.errors import InvalidInput, NotFound
@@ -163,6 +164,16 @@ async def test_what_has_ended_is_kept_on_record_only(shared):
     await purposes.declare(shared.actor("tom"), shared.wind.id, "third")
     assert {purpose.text for purpose in (await shared.snapshot()).purposes} == {"first", "third"}
     assert len(await shared.services.answers.plant_record(shared.actor("tom"), shared.wind.id)) == 3
+
+
+async def test_a_plant_s_record_is_not_buried_under_reasons(shared):
+    for number in range(PER_PERSON.burst):
+        await shared.services.purposes.declare(shared.actor("sue"), shared.wind.id, f"ticket {number}")
+    with pytest.raises(TooManyReasons, match="in 60 seconds"):
+        await shared.services.purposes.declare(shared.actor("sue"), shared.wind.id, "one more")
+    await shared.services.purposes.declare(shared.actor("ada"), shared.wind.id, "another's work")
+    shared.clock.now += PER_PERSON.interval
+    await shared.services.purposes.declare(shared.actor("sue"), shared.wind.id, "one more")
 
 
 async def test_a_shorter_limit_cuts_what_was_declared(shared):

@@ -23,6 +23,8 @@ GERMAN: dict[str, str] = {
     "the end lies in the past": "Das Ende liegt in der Vergangenheit",
     "the end does not come after the start": "Das Ende liegt nicht nach dem Beginn",
     "choose {}": "Wählen Sie aus: {}",
+    "too many reasons were declared": "Zu viele Gründe wurden angegeben",
+    "try again in {} seconds": "versuchen Sie es in {} Sekunden wieder",
     # Profiles and routes
     "this is no WireGuard public key: {}": "Das ist kein öffentlicher WireGuard-Schlüssel ({})",
     "it has 44 characters, as `wg pubkey` prints it": "er hat 44 Zeichen, wie `wg pubkey` ihn ausgibt",

@@ -1,17 +1,28 @@
 """Why people connect: what an organization asks of them, and what they declare. Both go on the plants' record."""
 
+import math
 from dataclasses import replace
 
 from plantgate_shared.errors import InvalidInput, NotFound
 
 from ..domain.model import ConnectionPolicy, OrganizationId, PlantId, Purpose
 from ..domain.policy import Action
+from ..identity.throttle import Key, Limit
 from ..store.protocol import PlantEvent, PlantEventKind
 from .context import Actor, Context, account_of, clean_reason
 
 SHORTEST_PURPOSE = 60.0
 LONGEST_PURPOSE = 7 * 24 * 3600.0
 """Seconds that an organization may allow a declared purpose to last."""
+PER_PERSON = Limit(burst=60, interval=60.0)
+"""Reasons of one person: each is a line of the plant's record, which must not be buried under them."""
+
+
+class TooManyReasons(InvalidInput):
+    http_status = 429
+
+    def __init__(self, wait: float) -> None:
+        super().__init__("too many reasons were declared", hint=f"try again in {math.ceil(wait)} seconds")
 
 
 class Purposes:
@@ -65,6 +76,9 @@ class Purposes:
                     hint="declare it anew when it has ended",
                 )
             now = self._context.now()
+            wait = self._context.throttle.take((Key(PER_PERSON, f"reasons:{actor.person}"),), now)
+            if wait > 0:
+                raise TooManyReasons(wait)
             for ended in snapshot.purposes_of(actor.person):
                 if ended.ends <= now:
                     change.remove(ended)  # the plant's record keeps it

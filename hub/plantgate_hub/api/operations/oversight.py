@@ -22,8 +22,11 @@ from ..answers_oversight import (
 from ..call import Call
 from ..operation import Tag, operation
 from ..order import newest_first
+from ..problems import Problem
 from ..schema import MAX_IDENTIFIER, Body, Page, PageQuery, Query, Reason, page_of
 from .plants import show_plant
+
+_TOO_MANY = frozenset({Problem.TOO_MANY})
 
 
 class NewHold(Body):
@@ -133,7 +136,7 @@ def show_purpose(call: Call, plant: PlantId) -> PurposeAnswer:
     return PurposeAnswer.of(call.view.purpose(plant))
 
 
-@operation("POST", "/plants/{plant}/purpose", Tag.ACCESS, TokenScope.VPN, resource=show_plant)
+@operation("POST", "/plants/{plant}/purpose", Tag.ACCESS, TokenScope.VPN, resource=show_plant, problems=_TOO_MANY)
 async def declare_purpose(call: Call, plant: PlantId, body: NewPurpose) -> PurposeAnswer:
     """Say why you connect to the plant, in place of what you said before. It goes on the plant's record."""
     lasts = None if body.valid_for is None else float(body.valid_for)
