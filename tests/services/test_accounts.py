@@ -51,14 +51,17 @@ async def reset_secret(world, name="tom") -> str:
     return secret_of((await world.services.recovery.reset_link(CONSOLE, world.id(name))).link)
 
 
-async def test_a_reset_link_sets_a_password_once_and_ends_sessions(world):
+async def test_a_reset_link_sets_a_password_once_and_ends_sessions_and_tokens(world):
     secret, other = await reset_secret(world), await reset_secret(world)
+    tom = world.id("tom")
+    await world.services.tokens.create(world.actor("tom"), tom, "report", [TokenScope.READ], 86400.0)
     await world.store.sessions.add(SessionRecord("s", world.id("tom"), 0.0, 0.0, 1e12))
     await world.services.recovery.check_link(secret)
     person = await world.services.recovery.reset_password(secret, NEW)
     assert person.id == world.id("tom")
     assert (await world.store.credentials.password_of("tom@example.com")).password_hash == f"hashed {NEW}"
     assert await world.store.sessions.find("s", 1.0) is None
+    assert await world.store.accounts.tokens_of(tom) == ()
     for used in (secret, other):
         with pytest.raises(LinkVoid):
             await world.services.recovery.reset_password(used, "yet another password")

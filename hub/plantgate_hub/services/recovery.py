@@ -62,7 +62,8 @@ class Recovery:
             raise LinkVoid
 
     async def reset_password(self, secret: str, password: str) -> Person:
-        """A new password by a link: ends all sessions and all other links. The second factor stays as it is."""
+        """A new password by a link: ends all sessions, API tokens and other links, since somebody else may have made
+        them. The second factor stays as it is."""
         await self.check_link(secret)  # before the work of hashing
         hashed = await self._context.hash_password(check_password(password))
         async with self._context.store.change("reset link") as change:
@@ -72,6 +73,8 @@ class Recovery:
                 raise LinkVoid
             await change.set_password_hash(account.id, hashed)
             await change.end_sessions(account.id)
+            for token in await change.accounts.tokens_of(account.id):
+                await change.accounts.remove_token(account.id, token.id)
             await record(self._context, change, acting(account.id), AccountEvent.PASSWORD_RESET, account.id)
         self._context.outbox.post(letters.password_changed(account.email, self._context.now()))
         return account
