@@ -10,10 +10,10 @@ from plantgate_shared.errors import InvalidInput, NotFound, PlantgateError
 
 from ..domain.model import Cooperation, Grant, Job, Organization, OrganizationId, Person, Plant
 from ..domain.policy import Action, is_live
-from .desk import Desk, actor, chosen, status_of, typed
+from .desk import Desk, actor, chosen, typed
 from .guards import Response, Visitor
 from .moments import read_moment
-from .organizations import JOBS, organization_frame
+from .organizations import JOBS, organization_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,14 +249,6 @@ class CooperationPages:
         error: PlantgateError | None,
         **fields: Any,
     ) -> Response:
-        return self._desk.page(
-            request,
-            visitor,
-            template,
-            status_of(error),
-            here="organization",
-            tab="cooperations",
-            error=error,
-            **organization_frame(self._desk, visitor, organization),
-            **fields,
+        return organization_page(
+            self._desk, request, visitor, organization, template, error, tab="cooperations", **fields
         )

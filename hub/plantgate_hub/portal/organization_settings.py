@@ -9,9 +9,9 @@ from plantgate_shared.errors import InvalidInput, PlantgateError
 
 from ..domain.model import Organization
 from ..domain.policy import Action
-from .desk import Desk, actor, status_of, typed
+from .desk import Desk, actor, typed
 from .guards import Response, Visitor
-from .organizations import organization_frame
+from .organizations import organization_page
 
 _HOURS = re.compile(r"\d{1,3}([.,]\d{1,2})?", re.ASCII)
 
@@ -26,17 +26,16 @@ class OrganizationSettings:
 
     async def show(self, request: web.Request, visitor: Visitor, error: PlantgateError | None = None) -> Response:
         organization = self._desk.organization(request, visitor, Action.MANAGE_ORGANIZATION)
-        return self._desk.page(
+        return organization_page(
+            self._desk,
             request,
             visitor,
+            organization,
             "settings.html",
-            status_of(error),
-            here="organization",
-            error=error,
+            error,
             tab="settings",
             policy=self._desk.snapshot.connection_policy_of(organization.id),
             form=await typed(request) if error else {},
-            **organization_frame(self._desk, visitor, organization),
         )
 
     async def save(self, request: web.Request, visitor: Visitor) -> Response:

@@ -85,7 +85,8 @@ class Organizations:
             and matches(query, person.name, person.email)
         ]
         rows.sort(key=lambda row: (row[0].name.casefold(), row[0].email))
-        return self._page(
+        return organization_page(
+            self._desk,
             request,
             visitor,
             organization,
@@ -139,7 +140,8 @@ class Organizations:
             and plant.organization == organization.id
         ]
         grants.sort(key=lambda row: (row[0].name.casefold(), -row[1].job))
-        return self._page(
+        return organization_page(
+            self._desk,
             request,
             visitor,
             organization,
@@ -209,7 +211,8 @@ class Organizations:
     ) -> Response:
         organization = self._desk.organization(request, visitor, Action.MANAGE_MEMBERS)
         person = self._member(request, organization)
-        return self._page(
+        return organization_page(
+            self._desk,
             request,
             visitor,
             organization,
@@ -259,7 +262,8 @@ class Organizations:
         snapshot = self._desk.snapshot
         plants = sorted(snapshot.plants_of(organization.id), key=lambda p: (p.name.casefold(), p.id))
         services = sorted(snapshot.services_of(organization.id), key=lambda s: (not s.default, s.name.casefold(), s.id))
-        return self._page(
+        return organization_page(
+            self._desk,
             request,
             visitor,
             organization,
@@ -301,7 +305,8 @@ class Organizations:
         plants = self._leaving(request, service)
         last = [p for p in plants if len(self._desk.snapshot.services_with(p)) == 1]
         one = "plant" in request.query
-        return self._page(
+        return organization_page(
+            self._desk,
             request,
             visitor,
             organization,
@@ -353,34 +358,31 @@ class Organizations:
             if snapshot.profiles_of(person)
         )
 
-    def _page(
-        self,
-        request: web.Request,
-        visitor: Visitor,
-        organization: Organization,
-        template: str,
-        error: PlantgateError | None,
-        **fields: Any,
-    ) -> Response:
-        return self._desk.page(
-            request,
-            visitor,
-            template,
-            status_of(error),
-            here="organization",
-            error=error,
-            **organization_frame(self._desk, visitor, organization),
-            **fields,
-        )
 
-
-def organization_frame(desk: Desk, visitor: Visitor, organization: Organization) -> dict[str, Any]:
-    """What the pages of an organization have in common: its name and which of them the visitor may use."""
+def organization_page(
+    desk: Desk,
+    request: web.Request,
+    visitor: Visitor,
+    organization: Organization,
+    template: str,
+    error: PlantgateError | None,
+    **fields: Any,
+) -> Response:
+    """A page of an organization, in the frame that all of them have: its name, and which pages the visitor may use."""
     pages = {
         "members": Action.MANAGE_MEMBERS,
         "cooperations": Action.MANAGE_COOPERATIONS,
         "services": Action.MANAGE_SERVICES,
         "settings": Action.MANAGE_ORGANIZATION,
     }
-    tabs = [name for name, action in pages.items() if desk.may_in(visitor, action, organization.id)]
-    return {"organization": organization, "tabs": tabs}
+    return desk.page(
+        request,
+        visitor,
+        template,
+        status_of(error),
+        here="organization",
+        error=error,
+        organization=organization,
+        tabs=[name for name, action in pages.items() if desk.may_in(visitor, action, organization.id)],
+        **fields,
+    )
