@@ -6,9 +6,10 @@ import pytest
 
 from plantgate_hub import connected
 from plantgate_hub.connected import LINGERS, NEW_AFTER, Connected, Connection, Means
+from plantgate_hub.domain.diagnosis import HANDSHAKE_FRESH
 from plantgate_hub.domain.model import Cooperation, CooperationId, Job, OrganizationId, PersonId, PlantId
 from plantgate_hub.domain.snapshot import Snapshot
-from plantgate_hub.vpn.watch import TUNNEL_UP, uses
+from plantgate_hub.vpn.watch import uses
 from plantgate_shared.kernel.conntrack import Flow
 from tests import worlds
 
@@ -98,5 +99,5 @@ def test_flows_are_uses_of_plants_by_people_whose_tunnel_is_up():
         flow(9, "241.1.0.10"),
     ]
     now = 10_000.0
-    found = uses(SNAPSHOT, [*flows, flow(1, "250.0.0.1")], {"key1": int(now - TUNNEL_UP + 1), "key2": 0}, now)
+    found = uses(SNAPSHOT, [*flows, flow(1, "250.0.0.1")], {"key1": int(now - HANDSHAKE_FRESH + 1), "key2": 0}, now)
     assert dict(found) == {(ADA, WIND): 2, (ADA, SOLAR): 1}

@@ -8,7 +8,6 @@ from ..domain.scopes import TokenScope
 
 TEXTS: dict[str, tuple[str, str]] = {
     "menu.account": ("Account", "Konto"),
-    "action.account": ("To your account", "Zu Ihrem Konto"),
     "action.reset": ("Ask for a new link", "Neuen Link anfordern"),
     "sign-in.forgot": ("Forgot your password?", "Passwort vergessen?"),
     "two-factor.lost": ("Lost your phone? Use a recovery code", "Telefon verloren? Wiederherstellungscode benutzen"),

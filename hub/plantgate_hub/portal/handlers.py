@@ -18,7 +18,7 @@ from ..proxy import handover
 from ..proxy.decision import Verdict, permit
 from ..proxy.problems import Problem
 from ..proxy.site import VERDICTS
-from .guards import Guards, Visitor, safe_next, see_other, with_session
+from .guards import Guards, Visitor, known_browser, safe_next, see_other, with_session
 from .pages import Pages, grouped, qr_svg
 
 ISSUER = "Plantgate"
@@ -72,8 +72,8 @@ class Portal:
         form = await request.post()
         email, password = str(form.get("email", "")), str(form.get("password", ""))
         following = safe_next(str(form.get("next", "/")))
-        sent = request.headers.getall("Cookie", [])
-        browser, old = cookies.single(sent, cookies.KNOWN_BROWSER), cookies.single(sent, cookies.PORTAL)
+        browser = known_browser(request)
+        old = cookies.single(request.headers.getall("Cookie", []), cookies.PORTAL)
         if self._access.freshness() is not Freshness.FRESH:
             return self._sign_in_form(request, following, email, error="sign-in.busy", status=503)
         try:
@@ -134,7 +134,7 @@ class Portal:
     async def two_factor(self, request: web.Request, visitor: Visitor) -> web.Response:
         form = await request.post()
         following = safe_next(str(form.get("next", "/")))
-        browser = cookies.single(request.headers.getall("Cookie", []), cookies.KNOWN_BROWSER)
+        browser = known_browser(request)
         try:
             signed_in = await self._sign_in.with_totp(
                 visitor.session, visitor.person.email, str(form.get("code", "")), browser

@@ -11,14 +11,12 @@ from plantgate_shared.kernel.conntrack import Flow
 from plantgate_shared.logging import Event, get_logger
 
 from ..connected import Connected, Means
+from ..domain.diagnosis import HANDSHAKE_FRESH
 from ..domain.model import PersonId, PlantId
 from ..domain.snapshot import Snapshot
 
 PERIOD = 5.0
 """Seconds between looks; all flows are listed, some microseconds each."""
-TUNNEL_UP = 180.0
-"""Seconds after its last handshake for which a tunnel counts as up: WireGuard's own limit of a session. An entry of a
-TCP connection whose ends are both gone stays for days."""
 
 
 class PeopleFlows(Protocol):
@@ -38,7 +36,8 @@ def uses(
     people: dict[IPv4Address, PersonId] = {
         profile.address: profile.person
         for profile in snapshot.profiles
-        if now - handshakes.get(profile.public_key, 0) < TUNNEL_UP
+        # An entry of a TCP connection whose ends are both gone stays for days: the tunnel has to be up as well.
+        if now - handshakes.get(profile.public_key, 0) < HANDSHAKE_FRESH
     }
     transits = {subnet.transit: subnet.plant for subnet in snapshot.subnets}
     lengths = sorted({transit.prefixlen for transit in transits}, reverse=True)
